@@ -1,0 +1,1 @@
+"""Poolwright: FastAPI projects whose database connection pool fits the server."""

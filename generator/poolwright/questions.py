@@ -1,0 +1,228 @@
+"""The answers: which are valid together, what follows from them, and every valid combination."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from poolwright import catalog
+from poolwright.errors import InvalidAnswer, PlanDoesNotFit, quoted
+from poolwright.questionnaire import Choice, Questionnaire, nearest
+
+_Pairs = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The answers as a project stores them, every value (answers and computed ones), and what was given."""
+
+    answers: dict[str, Any]
+    values: dict[str, Any]
+    given: dict[str, Any]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the server leaves every process the connections that it needs at least."""
+        return bool(self.values["fits"])
+
+    def require_fit(self) -> "Evaluation":
+        """Itself; PlanDoesNotFit with the numbers and remedies where the plan does not fit."""
+        if not self.fits:
+            raise PlanDoesNotFit(self.values["misfit"])
+        return self
+
+
+def evaluate(given: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]] | None = None) -> Evaluation:
+    """All values for the answers given, with defaults for the others.
+
+    Values may be text, as flags and `-d` give them: each is read as its question's type says. `facts`: by database,
+    what takes the place of the catalog's (a managed server's reserve). A plan that does not fit is no error here: see
+    `Evaluation.require_fit`. Raises InvalidAnswer for an unknown or computed key and for a value of the wrong type,
+    outside of the choices, or refused.
+    """
+    check_keys(given)
+    return _evaluate(given, facts=facts)
+
+
+def carry_over(
+    stored: Mapping[str, Any], changes: Mapping[str, Any], template: Path
+) -> tuple[Evaluation, dict[str, str]]:
+    """What a project's answers and their changes are with another release's template, and what could not stay.
+
+    A stored answer that this template does not ask for or refuses gives way to the default: the second value has the
+    reasons of those refused, by key. Raises InvalidAnswer where a change itself is refused.
+    """
+    questionnaire = _questionnaire(template)
+    check_keys(changes, questionnaire)
+    kept = {key: value for key, value in stored.items() if key in questionnaire.keys and key not in changes}
+    refused: dict[str, str] = {}
+    while True:
+        try:
+            return _evaluate({**kept, **changes}, questionnaire=questionnaire), refused
+        except InvalidAnswer as error:
+            if error.key not in kept:
+                raise
+            del kept[error.key]
+            refused[error.key] = str(error)
+
+
+def check_keys(given: Mapping[str, Any], questionnaire: Questionnaire | None = None) -> None:
+    """InvalidAnswer for a key that is no question: the nearest one is suggested, a computed one is named as such."""
+    questionnaire = questionnaire or _questionnaire()
+    keys = questionnaire.keys
+    for key in given:
+        if key in keys:
+            continue
+        if key in questionnaire.order or key in defaults().values["settings"]:
+            raise InvalidAnswer(
+                key,
+                f"{key} is computed and cannot be set.\n"
+                "Change workers, instances, surge, max_connections or reserve instead.",
+            )
+        near = nearest(str(key), keys)
+        raise InvalidAnswer(
+            str(key),
+            f"There is no answer called {quoted(key)}: the answers are {', '.join(keys)}."
+            + (f"\nDid you mean {near}?" if near else ""),
+        )
+
+
+@cache
+def defaults() -> Evaluation:
+    """What holds where nothing is given."""
+    return _evaluate({})
+
+
+def keys() -> list[str]:
+    """The keys of all questions that can be asked, in order."""
+    return _questionnaire().keys
+
+
+def type_of(key: str) -> str:
+    """The type of a question's answer: "str", "int" or "bool"."""
+    return _questionnaire().type_of(key)
+
+
+def help_text(key: str, evaluation: Evaluation) -> str:
+    """What a question says to its user."""
+    return _questionnaire().help_text(key, evaluation.values)
+
+
+def default(key: str, given: Mapping[str, Any]) -> Any:
+    """The default of a question beside the answers given."""
+    return _questionnaire().default(key, _evaluate(given, until=key).values)
+
+
+def choices(key: str, given: Mapping[str, Any]) -> list[Choice]:
+    """Every choice of a question beside the answers given, in order; [] for free text and numbers."""
+    if type_of(key) != "bool":
+        return _questionnaire().choices(key, _evaluate(given, until=key).values)
+    return [Choice(value, "yes" if value else "no", _refusal(given, key, value)) for value in (False, True)]
+
+
+def possible(key: str) -> list[Any]:
+    """Every value that a question lists, valid or not; [] for free text and numbers."""
+    if type_of(key) == "bool":
+        return [False, True]
+    return [choice.value for choice in _questionnaire().choices(key, defaults().values)]
+
+
+def unsettled(evaluation: Evaluation) -> list[str]:
+    """The keys that were asked but not given, and that have more than one valid choice."""
+    missing = [key for key in evaluation.answers if key not in evaluation.given]
+    return [key for key in missing if len(_valid(key, evaluation.answers)) != 1]
+
+
+def decided_by(key: str) -> list[str]:
+    """The questions whose answers decide which choices of this one are valid, in order."""
+    found = _questionnaire().decided_by(key)
+    return [name for name in keys() if name in found]
+
+
+def combinations() -> Iterator[dict[str, Any]]:
+    """Every valid answer set over the questions that have more than one valid choice, in copier.yml's order."""
+    for answers in _grid()[0]:
+        yield dict(answers)
+
+
+def refused() -> Iterator[tuple[dict[str, Any], str]]:
+    """Every refused combination, once and with no more answers than the refusal needs, and its reason."""
+    for pairs, reason in _grid()[1].items():
+        yield dict(pairs), reason
+
+
+@cache
+def _questionnaire(template: Path | None = None) -> Questionnaire:
+    return Questionnaire(template or catalog.root())
+
+
+def _evaluate(
+    given: Mapping[str, Any],
+    until: str | None = None,
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
+    questionnaire: Questionnaire | None = None,
+) -> Evaluation:
+    """As `evaluate`, without a look at the keys; stops before the question `until`."""
+    questionnaire = questionnaire or _questionnaire()
+    values: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
+    for key in questionnaire.order:
+        if key == until:
+            break
+        if questionnaire.computed(key):
+            values[key] = questionnaire.default(key, values)
+            if key == "catalog" and facts:
+                values[key] = _changed(values[key], facts)
+            continue
+        asked = questionnaire.asked(key, values)
+        value = questionnaire.typed(key, given[key], values) if key in given else questionnaire.default(key, values)
+        questionnaire.check_choice(key, value, values)
+        values[key] = value
+        if asked or key in given:  # copier validates an answer to a hidden question, too
+            questionnaire.validate(key, values)
+        if asked:
+            answers[key] = value
+    return Evaluation(answers, values, dict(given))
+
+
+def _changed(known: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    rows = known["databases"]
+    return {**known, "databases": {name: {**row, **facts.get(name, {})} for name, row in rows.items()}}
+
+
+def _valid(key: str, given: Mapping[str, Any]) -> list[Choice]:
+    return [choice for choice in choices(key, given) if not choice.refusal]
+
+
+def _refusal(given: Mapping[str, Any], key: str, value: Any) -> str:
+    try:
+        _evaluate({**given, key: value})
+    except InvalidAnswer as error:
+        if error.key != key:
+            raise
+        return str(error)
+    return ""
+
+
+@cache
+def _grid() -> tuple[list[dict[str, Any]], dict[_Pairs, str]]:
+    rows: list[dict[str, Any]] = [{}]
+    reasons: dict[_Pairs, str] = {}
+    axes = [key for key in keys() if possible(key)]
+    for axis in axes:
+        longer = []
+        deciding = decided_by(axis)
+        listed: dict[_Pairs, list[Choice]] = {}
+        for row in rows:
+            decisive = tuple((key, row[key]) for key in deciding if key in row)
+            if decisive not in listed:
+                listed[decisive] = choices(axis, dict(decisive))
+            for choice in listed[decisive]:
+                if choice.refusal:
+                    reasons.setdefault((*decisive, (axis, choice.value)), choice.refusal)
+                else:
+                    longer.append(row | {axis: choice.value})
+        rows = longer
+    varied = [axis for axis in axes if len({row[axis] for row in rows}) > 1]
+    return [{axis: row[axis] for axis in varied} for row in rows], reasons

@@ -1,0 +1,185 @@
+"""A project written to disk by copier: whole or not at all."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from poolwright import catalog, releases
+from poolwright.errors import PoolwrightError, TargetExists, UsageError
+from poolwright.git import start_repository
+from poolwright.interrupts import undone_by, uninterrupted
+from poolwright.questions import evaluate
+
+_CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv")
+
+
+def render_project(
+    answers: Mapping[str, Any],
+    target: Path,
+    *,
+    git: bool = False,
+    force: bool = False,
+    when_written: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Render the project for the answers (defaults for the others) into `target`; its files, relative to it, sorted.
+
+    `target` must be missing or an empty directory; with `force` it may hold files: the template's replace them, others
+    stay. Missing parents are made. Nothing is left of a render that fails or is stopped; `when_written` is called at
+    the moment after which it can no longer be stopped. Raises InvalidAnswer, PlanDoesNotFit, TargetExists, and
+    PoolwrightError where the disk or copier refuses.
+    """
+    given = evaluate(answers).require_fit().answers
+    target = Path(os.path.abspath(target))
+    check_target(target, force=force)
+    try:
+        with _stage(target) as stage:
+            project = stage / "project" / target.name
+            render_from(catalog.root(), releases.own_tag(), given, stage / "source", project)
+            files = _files(project)
+            if git:
+                start_repository(project, target)
+            _publish(project, target, when_written)
+    except OSError as error:
+        raise PoolwrightError(f"Cannot write {target}: {error.strerror or error}.") from error
+    return files
+
+
+def list_files(answers: Mapping[str, Any]) -> list[str]:
+    """The files that a render would write, sorted; everything is rendered to a temporary folder and removed."""
+    given = evaluate(answers).require_fit().answers
+    import tempfile
+
+    target = Path(tempfile.gettempdir()) / "project"
+    with _stage(target) as stage:
+        render_from(catalog.root(), releases.own_tag(), given, stage / "source", stage / "project")
+        return _files(stage / "project")
+
+
+def check_target(target: Path, *, force: bool = False) -> None:
+    """TargetExists where `target` is in use; UsageError where no directory of that name can be."""
+    target = Path(os.path.abspath(target))
+    try:
+        if not _exists(target):
+            nearest = next(parent for parent in target.parents if _exists(parent))
+            if not nearest.is_dir():
+                raise TargetExists(f"{nearest} is not a directory. Choose another directory.")
+        elif not target.is_dir():
+            raise TargetExists(f"{target} exists and is not a directory. Choose another directory.")
+        elif not force and any(target.iterdir()):
+            raise TargetExists(f"{target} exists and is not empty. Choose another directory, or use --force.")
+    except OSError as error:
+        raise UsageError(f"Cannot use {str(target)[:100]} as a directory: {error.strerror}.") from error
+
+
+def _exists(path: Path) -> bool:
+    """Whether anything has the name, a dangling link too; OSError where nothing can have it."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+@contextmanager
+def _stage(target: Path) -> Iterator[Path]:
+    """A temporary folder on the file system of `target`, removed at the end; inside of `target` where that exists."""
+    base = target if target.is_dir() else target.parent
+    missing = [folder for folder in [base, *base.parents] if not folder.exists()]
+    stage = base / f".poolwright-{secrets.token_hex(6)}"
+
+    def remove() -> None:
+        shutil.rmtree(stage, ignore_errors=True)
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()  # where it was made for the project and the project did not come
+
+    with undone_by(remove):
+        stage.mkdir(parents=True)
+        yield stage
+        with uninterrupted():
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def render_from(template: Path, tag: str | None, given: Mapping[str, Any], source: Path, project: Path) -> None:
+    """Render the template in a folder into `project`, with copier, from a copy that this makes at `source`.
+
+    So neither a checkout's state nor a path is recorded; `tag` is the release that the project can be updated from,
+    None where the template is unreleased. Raises OSError, and PoolwrightError where copier refuses.
+    """
+    copy_sources(template, source)
+    for path in source.rglob("*"):
+        path.chmod(path.stat().st_mode | 0o200)  # an installed package may be read-only, a project must not be
+
+    import copier
+    from plumbum import local
+
+    recorded = {"_src_path": catalog.distribution().repository} | ({} if tag is None else {"_commit": tag})
+    data = {**given, "_origin": recorded}
+    try:
+        with local.env(PATH=""):  # hides git, which copier would start once for every file
+            copier.run_copy(
+                str(source), project, data, settings=copier.Settings(), defaults=True, overwrite=True, quiet=True
+            )
+    except OSError:
+        raise
+    except Exception as error:
+        raise PoolwrightError(f"The template cannot be rendered: {error}") from error
+
+
+def copy_sources(template: Path, target: Path) -> None:
+    """Copy what a render reads, without caches; OSError."""
+    for name in catalog.SOURCES:
+        origin, copied = template / name, target / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        if origin.is_dir():
+            shutil.copytree(origin, copied, ignore=_CACHES)
+        else:
+            shutil.copy(origin, copied)
+
+
+def _files(project: Path) -> list[str]:
+    return sorted(path.relative_to(project).as_posix() for path in project.rglob("*") if not path.is_dir())
+
+
+def _publish(project: Path, target: Path, when_written: Callable[[], None]) -> None:
+    """Move the rendered project to its place: in one step, or file by file into a directory that exists."""
+    with uninterrupted():
+        if not target.exists():
+            project.rename(target)
+        else:
+            _merge(project, target)
+        when_written()
+
+
+def _merge(project: Path, target: Path) -> None:
+    """Move every file of `project` into `target`; on an error everything is put back."""
+    backup = project.parent / "replaced"
+    undos: list[Callable[[], object]] = []
+    try:
+        for path in sorted(project.rglob("*")):
+            place = target / path.relative_to(project)
+            if path.is_dir() and not path.is_symlink():
+                if place.is_symlink() or (place.exists() and not place.is_dir()):
+                    raise TargetExists(f"{place} is not a directory. Move it away and try again.")
+                if not place.exists():
+                    place.mkdir()
+                    undos.append(place.rmdir)
+                continue
+            if place.is_dir() and not place.is_symlink():
+                raise TargetExists(f"{place} is a directory. Move it away and try again.")
+            if os.path.lexists(place):
+                kept = backup / path.relative_to(project)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                place.rename(kept)
+                undos.append(partial(kept.rename, place))
+            path.rename(place)
+            undos.append(place.unlink)
+    except BaseException:
+        for undo in reversed(undos):
+            undo()
+        raise
