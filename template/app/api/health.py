@@ -1,0 +1,24 @@
+"""Liveness, readiness and metrics."""
+
+from fastapi import Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from app import metrics
+
+
+async def livez() -> dict[str, str]:
+    """Whether the process runs: a failing database is no reason to restart it."""
+    return {"status": "alive"}
+
+
+async def readyz(request: Request) -> dict[str, str]:
+    """Whether requests can be served: a connection comes free, the server answers, the schema is up to date."""
+    await request.app.state.database.check()
+    return {"status": "ready"}
+
+
+async def read_metrics(request: Request) -> Response:
+    """Prometheus' text format; app/metrics.py says what a scrape shows with several workers."""
+    request.app.state.database.count_connections()
+    request.app.state.replica.count_connections()
+    return Response(await metrics.render(), media_type=CONTENT_TYPE_LATEST)

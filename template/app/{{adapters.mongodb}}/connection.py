@@ -1,0 +1,76 @@
+"""How the client connects, and the translation of PyMongo's errors into the app's."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from app import plan
+from app.db import driver
+from app.errors import StatementTimeoutError, UnavailableError
+from app.settings import Settings
+
+_DEFAULT_DATABASE = "app"  # where the URL names none
+
+
+def client_options(settings: Settings, *, time_limits: bool) -> dict[str, Any]:
+    """Everything about a client but the address and its pool.
+
+    Besides its pool it opens up to two monitoring connections to each server, which the plan counts.
+    time_limits: whether operations are stopped after the statement timeout, by the server (maxTimeMS) and here.
+    """
+    milliseconds = round(settings.statement_timeout_seconds * 1000)
+    tls: dict[str, Any] = {"tls": True} if settings.requires_tls else {}
+    if settings.database_ca_file is not None:
+        tls["tlsCAFile"] = str(settings.database_ca_file)
+    return {
+        "appname": f"app-{os.getpid()}",
+        "connectTimeoutMS": plan.CONNECT_TIMEOUT_SECONDS * 1000,
+        "serverSelectionTimeoutMS": round(settings.pool_timeout_seconds * 1000),
+        # Where the process may stand still (Lambda, Cloud Run) the driver asks the server, on one connection less.
+        "serverMonitoringMode": "auto",
+        "timeoutMS": milliseconds if time_limits else None,
+        "tz_aware": True,
+        "uuidRepresentation": "standard",
+        **tls,
+    }
+
+
+def app_database(client: driver.Client) -> driver.MongoDatabase:
+    """The database that the URL names."""
+    return client.get_default_database(_DEFAULT_DATABASE)
+
+
+@asynccontextmanager
+async def short_lived_client(url: str, **options: Any) -> AsyncIterator[driver.Client]:
+    """A client with a single connection besides its two monitors, closed at the end."""
+    client = driver.make_client(url, maxPoolSize=1, **options)
+    try:
+        yield client
+    finally:
+        await driver.close_client(client)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what PyMongo raises into the app's errors."""
+    try:
+        yield
+    except ServerSelectionTimeoutError as error:
+        raise UnavailableError("no database server can be reached") from error
+    except (ExecutionTimeout, NetworkTimeout) as error:
+        raise StatementTimeoutError("an operation took longer than its time limit") from error
+    except ConnectionFailure as error:  # a wait for the pool that took too long is one of these
+        raise UnavailableError("the database is not available now") from error
+    except PyMongoError as error:
+        if error.has_error_label("TransientTransactionError"):
+            raise UnavailableError("the transaction met others too often") from error
+        raise

@@ -1,0 +1,29 @@
+"""A database of their own for the tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from app.db.connecting import connect
+from app.db.options import connection_options
+from app.settings import read_settings
+
+UNREACHABLE_URL = "mysql://127.0.0.1:1/none"
+
+
+@asynccontextmanager
+async def temporary_database(url: str) -> AsyncIterator[str]:
+    """Make an empty database beside the one of `url`, give its URL, and drop it at the end."""
+    name = f"test_{uuid4().hex}"
+    options = connection_options(read_settings(database_url=url), time_limits=False)
+    connection = await connect(options)
+    try:
+        async with connection.cursor() as cursor:
+            await cursor.execute(f"CREATE DATABASE {name}")
+            try:
+                yield urlsplit(url)._replace(path=f"/{name}").geturl()
+            finally:
+                await cursor.execute(f"DROP DATABASE {name}")
+    finally:
+        await connection.ensure_closed()

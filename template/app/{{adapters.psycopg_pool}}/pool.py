@@ -1,0 +1,90 @@
+"""The pool of psycopg's connections."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from app import plan
+from app.db.cancellation import finish
+from app.db.connecting import connection_options
+from app.db.connection import PooledConnection, translated_errors
+from app.errors import UnavailableError
+from app.settings import Settings
+
+
+class ConnectionPool:
+    """The pool of one process; make it inside the event loop that uses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._pool_size = settings.pool_size
+        self._limit = settings.pool_limit
+        options = connection_options(settings, time_limits=True)
+        self._pool = AsyncConnectionPool(
+            options.pop("conninfo"),
+            connection_class=PooledConnection,
+            # autocommit: a single statement is one round trip, without BEGIN and COMMIT around it.
+            kwargs={**options, "autocommit": True, "row_factory": dict_row},
+            open=False,
+            min_size=0,  # open() warms it: the pool would fill a minimum in the background, and with overflow too
+            max_size=settings.pool_limit,
+            timeout=plan.CONNECT_TIMEOUT_SECONDS,  # the gate lets nobody in who would wait for another's connection
+            max_lifetime=settings.pool_recycle_seconds,
+            max_idle=settings.pool_recycle_seconds,
+            # The next request tries again at once. The pool's own tries come after 1, 2, 4, ... seconds, and until then
+            # it lets requests wait though the server may be back (psycopg_pool 3.3).
+            reconnect_timeout=0,
+            reconnect_failed=_refuse_waiting,
+        )
+
+    async def open(self) -> None:
+        """Open the connections that stay open; UnavailableError."""
+        await self._pool.open()
+        async with AsyncExitStack() as stack:
+            for _ in range(self._pool_size):
+                await stack.enter_async_context(self.connection())
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._pool.close()
+
+    def open_connections(self) -> int:
+        """How many connections are open or being opened."""
+        return self._pool.get_stats()["pool_size"]
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[PooledConnection]:
+        """Lend a connection that answers, and take it back whatever happens; psycopg's errors become the app's."""
+        with translated_errors():
+            connection = await self._acquire()
+            try:
+                yield connection
+            finally:
+                connection.note_use()
+                # Cancelled in here, the pool would lose the connection (psycopg_pool 3.3).
+                await finish(self._pool.putconn(connection))
+
+    async def _acquire(self) -> PooledConnection:
+        for _ in range(self._limit):
+            connection = await self._pool.getconn()
+            try:
+                usable = await connection.answers()
+            except BaseException:
+                await finish(self._pool.putconn(connection))
+                raise
+            if usable:
+                return connection
+            await finish(self._replace_all(connection))
+        raise UnavailableError("the database does not answer")
+
+    async def _replace_all(self, dead: PooledConnection) -> None:
+        await self._pool.putconn(dead)
+        await self._pool.drain()  # what cut one connection has cut the others of its age
+
+
+async def _refuse_waiting(pool: AsyncConnectionPool[Any]) -> None:
+    """Runs when a connection could not be opened; the pool would let those who wait for it wait on."""
+    while pool._waiting:
+        await pool._waiting.popleft().fail(UnavailableError("the database does not accept connections"))

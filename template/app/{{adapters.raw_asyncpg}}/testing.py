@@ -1,0 +1,8 @@
+"""What the tests need beside the repository."""
+
+from app.db.repository import AsyncpgRepository
+
+
+async def run_slow_statement(repository: AsyncpgRepository, seconds: int) -> None:
+    """Run a statement that takes that long on the repository's connection."""
+    await repository._connection.execute("SELECT pg_sleep($1)", seconds)

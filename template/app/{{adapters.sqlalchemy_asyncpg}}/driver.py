@@ -1,0 +1,53 @@
+"""SQLAlchemy's engine on asyncpg."""
+
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app import plan
+from app.db.connecting import connection_options
+from app.errors import UnavailableError
+from app.settings import Settings
+
+# What the driver raises, beside its errors that SQLAlchemy knows, on a connection whose server died in the middle of an
+# answer (asyncpg 0.32).
+BROKEN: tuple[type[Exception], ...] = (asyncpg.InternalClientError,)
+
+# The dialect prepares and keeps statements of its own beside the driver's (SQLAlchemy 2.1). An unnamed one is sent
+# together with its use, so that both meet the same connection of the server's.
+_UNPREPARED = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+
+
+def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> AsyncEngine:
+    """Make the engine; its connections raise UnavailableError when they cannot be opened.
+
+    time_limits: see connection_options.
+    """
+    options = connection_options(settings, time_limits=time_limits)
+
+    async def connect(**_: Any) -> Any:
+        try:
+            return await asyncpg.connect(**options)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise UnavailableError(f"cannot connect to the database: {error}") from error
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        connect_args={"async_creator_fn": connect, **(_UNPREPARED if plan.TRANSACTION_POOLING else {})},
+        **pool,
+    )
+
+
+def autocommit(engine: AsyncEngine) -> AsyncEngine:
+    """Return the engine for single statements: the same pool, no BEGIN and COMMIT around them."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def answers(connection: Any) -> bool:
+    """Whether the server answers on a connection; one round trip, where the dialect's own ping takes four."""
+    try:
+        connection.run_async(lambda driver: driver.execute("SELECT", timeout=plan.CONNECT_TIMEOUT_SECONDS))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    return True

@@ -1,0 +1,5 @@
+"""The column types that databases have differently."""
+
+from tortoise.fields import CharField
+
+NameField = CharField

@@ -1,0 +1,46 @@
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from httpx2 import AsyncClient
+
+from app import metrics
+from app.database import Database
+from tests.conftest import read_metrics
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_metrics_show_the_pool(client: AsyncClient, database: Database) -> None:
+    async with database.repository() as repository:
+        await repository.list_items(1, None)
+        samples = await read_metrics(client)
+    assert samples["db_pool_limit"] == 3
+    assert samples["db_pool_in_use"] == 1
+    assert 1 <= samples["db_pool_open"] <= 3
+    assert samples["db_pool_wait_seconds_count"] > 0
+
+
+async def test_the_event_loop_is_free_while_a_thread_reads_the_files_of_all_workers(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reads, may_end = threading.Event(), threading.Event()
+
+    def read_until_told() -> bytes:
+        reads.set()
+        assert may_end.wait(10), "the event loop waits for the thread"
+        return b"figures"
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(metrics, "_read_all_workers", read_until_told)
+    scrape = asyncio.create_task(client.get("/metrics"))
+    assert await asyncio.to_thread(reads.wait, 10)
+    assert (await client.get("/livez")).status_code == 200
+    may_end.set()
+    assert (await scrape).content == b"figures"
+
+
+async def test_a_scrape_shows_all_workers(client: AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert (await client.get("/metrics")).status_code == 200
