@@ -1,0 +1,106 @@
+"""What a rendered deployment starts, read from its own artifact: command, environment, how many, how it rolls out."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from tests.render.manifests import kustomize
+
+Rollout = Literal["reload", "stop first", "rolling", "side by side"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """command: of one instance, where it listens taken out; environment: without the files of secrets; site:
+    of nginx in front of it, if there is one.
+
+    started_before and ended_before belong to a rolling rollout: how many new instances come before old ones end, and
+    how many old ones may be ending meanwhile.
+    """
+
+    command: list[str]
+    environment: dict[str, str]
+    instances: int
+    rollout: Rollout
+    started_before: int = 0
+    ended_before: int = 0
+    site: Path | None = None
+
+    @property
+    def workers(self) -> int:
+        return int(self.command[self.command.index("--workers") + 1])
+
+
+def read(deployment: str, project: Path, answers: dict[str, Any]) -> Deployment:
+    """Read deploy/ of a rendered project."""
+    return READERS[deployment](project / "deploy", answers)
+
+
+def read_vm(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    """The unit is one host's; how many hosts there are, only the answers say."""
+    (file,) = (path for path in deploy.glob("*.service") if not path.stem.endswith("-migrate"))
+    lines = [line.partition("=") for line in file.read_text(encoding="utf-8").splitlines()]
+    unit = {key: value for key, _, value in lines}
+    pairs = [value.partition("=") for key, _, value in lines if key == "Environment"]
+    assert "HUP" in unit["ExecReload"]
+    return Deployment(
+        bare(shlex.split(unit["ExecStart"])),
+        kept({name: value for name, _, value in pairs}),
+        answers["instances"],
+        "reload",
+        site=deploy / "nginx.conf",
+    )
+
+
+def read_compose(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    app = yaml.safe_load((deploy / "compose.yaml").read_text(encoding="utf-8"))["services"]["app"]
+    return Deployment(bare(app["command"]), kept(app["environment"]), app["deploy"]["replicas"], "stop first")
+
+
+def read_kubernetes(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    by_kind = {manifest["kind"]: manifest for manifest in kustomize(deploy / "overlays/production")}
+    spec = by_kind["Deployment"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    (source,) = container["envFrom"]
+    settings = by_kind["ConfigMap"]
+    assert source["configMapRef"]["name"] == settings["metadata"]["name"]
+    strategy = spec["strategy"]["rollingUpdate"]
+    return Deployment(
+        bare(container["command"]),
+        kept(settings["data"] | {variable["name"]: variable["value"] for variable in container["env"]}),
+        by_kind["HorizontalPodAutoscaler"]["spec"]["maxReplicas"],
+        "rolling",
+        strategy["maxSurge"],
+        strategy["maxUnavailable"],
+    )
+
+
+def read_cloudrun(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    service = yaml.safe_load((deploy / "service.yaml").read_text(encoding="utf-8"))
+    template = service["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    return Deployment(
+        bare(container["command"]),
+        kept({variable["name"]: variable["value"] for variable in container["env"]}),
+        int(template["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"]),
+        "side by side",
+    )
+
+
+READERS = {"vm": read_vm, "compose": read_compose, "kubernetes": read_kubernetes, "cloudrun": read_cloudrun}
+
+
+def bare(command: list[str]) -> list[str]:
+    """The program's name and its arguments, without the address where it listens."""
+    words = [Path(command[0]).name, *command[1:]]
+    for name in ("--host", "--port"):
+        at = words.index(name)
+        del words[at : at + 2]
+    return words
+
+
+def kept(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.endswith(("_URL_FILE", "_CA_FILE"))}

@@ -1,0 +1,223 @@
+"""Each deployment's own command, environment and number of processes, on a server that has the planned connections.
+
+Requests hold every connection of every pool, also in the middle of a rollout, when old and new processes are alive:
+blocked by the server, so that the surge shows.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poolwright.questions import evaluate
+from tests.processes import uv, wait_until
+from tests.rehearsal.reading import read
+from tests.rehearsal.stage import Instance, Load, terminate, wait_for_all
+from tests.rehearsal.table import Row, record
+from tests.rendering import render
+from tests.servers import MongoDB, MySQL, PostgreSQL, Server
+from tests.service import migrate
+from tests.wire import Proxy
+
+DEPLOYMENTS: dict[str, dict[str, Any]] = {
+    "vm": {"instances": 2, "workers": 2, "surge": 1},
+    "compose": {"instances": 2, "workers": 2},
+    "kubernetes": {"instances": 2, "workers": 2, "surge": 1},
+    "cloudrun": {"instances": 2, "workers": 1},
+}
+SERVERS: dict[str, Callable[[int], Server]] = {"postgresql": PostgreSQL, "mysql": MySQL, "mongodb": MongoDB}
+LIMIT = 40  # of the server: max_connections
+
+pytestmark = [
+    pytest.mark.parametrize(
+        "database",
+        [pytest.param(name, marks=pytest.mark.xdist_group(f"rehearsal-{name}")) for name in SERVERS],
+        scope="module",
+    ),
+]
+
+
+class Rehearsal:
+    """A rendered project, its deployment, and a server of its own behind a proxy that counts connections."""
+
+    def __init__(self, project: Path, answers: dict[str, Any], server: Server, clients: int | None = None) -> None:
+        evaluation = evaluate(answers)
+        values = evaluation.values
+        self.planned: int = values["planned_total"]
+        self.pool: int = values["settings"]["pool_size"] + values["settings"]["max_overflow"]
+        self.deployment = read(answers["deployment"], project, evaluation.answers)
+        self.server = server
+        self.database = server.create_database()
+        migrate(project, server.url(self.database))
+        self.refused_before = server.refused_connections()
+        self.proxy = Proxy(server.port, server.conversation)
+        self._project = project
+        self.running: list[Instance] = []
+        # Several times as many as the pools have connections: every pool fills, whichever worker takes a request.
+        self.load = Load(clients or 3 * self.deployment.workers * self.pool)
+
+    def start(self, count: int) -> list[Instance]:
+        """Start instances and load them when they are ready."""
+        url = self.server.url(self.database, self.proxy.port)
+        new = [Instance(self.deployment, self._project, url) for _ in range(count)]
+        self.running += new
+        for instance in new:
+            instance.wait_until_ready()
+        self.load.add(new)
+        return new
+
+    def hold_all(self, extra_workers: int = 0) -> None:
+        """Wait until requests hold all connections of all processes."""
+        each = (self.deployment.workers + extra_workers) * self.pool
+        wait_for_all(self.running, lambda one: one.in_use() == each, f"{each} connections of each instance in use")
+
+    def end(self, old: list[Instance]) -> None:
+        """End instances while all connections of everybody are held; their requests must be answered."""
+        with self.server.held(self.database):
+            self.hold_all()
+            self.load.drain(old)
+            wait_for_all(old, lambda one: self.load.unanswered(one) == one.in_use(), "no request on the way")
+            terminate(old)
+        self.load.settle(old)
+        for instance in old:
+            instance.ended()
+            self.running.remove(instance)
+
+    def roll_out(self) -> None:
+        """Replace every process as the deployment does."""
+        old = list(self.running)
+        kind = self.deployment.rollout
+        if kind == "reload":
+            self._reload()
+        elif kind == "stop first":
+            for instance in old:
+                self.end([instance])
+                self.start(1)
+        elif kind == "side by side":
+            self.start(len(old))
+            self.end(old)
+        else:
+            self._roll(old)
+
+    def _reload(self) -> None:
+        workers = self.deployment.workers
+        with self.server.held(self.database):
+            for instance in self.running:
+                instance.process.send(signal.SIGHUP)
+            wait_for_all(self.running, lambda one: one.started_workers() > workers, "a new worker")
+            # Those that ask already all wait at old workers.
+            self.load.add(self.running)
+            self.hold_all(extra_workers=1)  # an old worker ends only when its requests are answered
+        wait_for_all(self.running, lambda one: one.finished_workers() == workers, "every worker replaced")
+
+    def _roll(self, old: list[Instance]) -> None:
+        """New ones first, as many as may be more; then old ones end, while as many new ones start."""
+        before, ending = self.deployment.started_before, self.deployment.ended_before
+        waiting = len(old)
+        self.start(min(before, waiting))
+        waiting -= before
+        while old:
+            batch, old = old[: before + ending], old[before + ending :]
+            self.start(max(0, min(len(batch), waiting)))
+            waiting -= len(batch)
+            self.end(batch)
+
+    def row(self, deployment: str, database: str) -> Row:
+        refused = self.server.refused_connections() - self.refused_before
+        return Row(deployment, database, self.planned, self.proxy.peak, refused, len(self.load.lost))
+
+    def close(self) -> None:
+        self.load.close()
+        for instance in self.running:
+            instance.stop()
+        self.proxy.close()
+
+
+@pytest.fixture(scope="module")
+def server(database: str) -> Iterator[Server]:
+    made = SERVERS[database](LIMIT)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def environment_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], None]:
+    """Gives a project the virtual environment of the first project with its database."""
+    made: dict[str, Path] = {}
+
+    def link(project: Path, database: str) -> None:
+        if database not in made:
+            sync = [uv(), "sync", "--quiet", "--no-dev", "--python", sys.executable]
+            subprocess.run(sync, cwd=project, check=True)
+            made[database] = project / ".venv"
+        else:
+            (project / ".venv").symlink_to(made[database])
+
+    return link
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_a_deployment_keeps_to_its_plan(
+    deployment: str,
+    database: str,
+    server: Server,
+    environment_of: Callable[[Path, str], None],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    answers = {"deployment": deployment, "database": database, "max_connections": LIMIT, **DEPLOYMENTS[deployment]}
+    project = tmp_path / "project"
+    render({**answers, "project_name": "rehearsal"}, project)
+    environment_of(project, database)
+    rehearsal = Rehearsal(project, answers, server)
+    try:
+        rehearsal.start(rehearsal.deployment.instances)
+        rehearsal.roll_out()
+        rehearsal.end(list(rehearsal.running))
+    finally:
+        rehearsal.close()
+    row = rehearsal.row(deployment, database)
+    record(request, row)
+    assert rehearsal.load.lost == []
+    assert row.refused == 0
+    # All pools of all processes were full at once, those of the rollout too: more than that would be more than planned.
+    assert row.peak == row.planned
+    assert rehearsal.load.answers[200] > 0
+
+
+def test_a_plan_that_is_too_big_is_found(
+    database: str,
+    server: Server,
+    environment_of: Callable[[Path, str], None],
+    tmp_path: Path,
+) -> None:
+    """The proof that the figures can be bad: each process may take all of the server's connections."""
+    answers = {"deployment": "compose", "database": database, "max_connections": LIMIT, "instances": 1, "workers": 2}
+    project = tmp_path / "project"
+    render({**answers, "project_name": "rehearsal"}, project)
+    environment_of(project, database)
+    spoil_plan(project / "app/plan.py", LIMIT)
+    rehearsal = Rehearsal(project, answers, server, clients=2 * LIMIT)
+    try:
+        with server.held(rehearsal.database):
+            rehearsal.start(1)
+            wait_until(lambda: server.refused_connections() > rehearsal.refused_before, 60, "the server refuses one")
+    finally:
+        rehearsal.close()
+    row = rehearsal.row("compose", database)
+    assert row.refused > 0
+    assert row.peak > row.planned
+
+
+def spoil_plan(file: Path, size: int) -> None:
+    text, changes = re.subn(r"^POOL_SIZE = \d+$", f"POOL_SIZE = {size}", file.read_text(), flags=re.MULTILINE)
+    assert changes == 1
+    file.write_text(text)

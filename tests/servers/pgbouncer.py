@@ -1,0 +1,51 @@
+import configparser
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+from tests.processes import Process, free_port
+from tests.servers.base import ServerMissing
+from tests.servers.postgresql import PostgreSQL
+
+
+class PgBouncer:
+    """PgBouncer with the rendered pgbouncer.ini, but for addresses, log-in and the size of its pool."""
+
+    def __init__(self, rendered: Path, server: PostgreSQL, connections: int) -> None:
+        self.port = free_port()
+        self._directory = Path(tempfile.mkdtemp(prefix="poolwright-pgbouncer-"))
+        file = self._directory / "pgbouncer.ini"
+        ini = configparser.ConfigParser(interpolation=None)
+        ini.read(rendered)
+        ini["databases"] = {"*": f"host=127.0.0.1 port={server.port}"}
+        ini["pgbouncer"].update(
+            listen_addr="127.0.0.1",
+            listen_port=str(self.port),
+            auth_type="trust",
+            auth_file=str(self._directory / "users"),
+            unix_socket_dir="",
+            default_pool_size=str(connections),
+            max_db_connections=str(connections),
+        )
+        with file.open("w") as written:
+            ini.write(written)
+        (self._directory / "users").write_text('"app" ""\n')
+        found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+        if found is None:
+            raise ServerMissing("PgBouncer is not installed: apt-get install pgbouncer")
+        user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+        for path in (self._directory, *self._directory.iterdir()):
+            if user is not None:
+                shutil.chown(path, user, user)
+        self._process = Process([found, file], log=self._directory / "log", cwd=self._directory, user=user)
+        self._process.wait_for(self._listens, seconds=30)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def close(self) -> None:
+        self._process.kill_tree()
+        shutil.rmtree(self._directory, ignore_errors=True)

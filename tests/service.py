@@ -1,0 +1,110 @@
+"""A rendered project's own server process, started with the project's own virtual environment."""
+
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx2
+
+from tests.processes import Process, free_port, uv
+
+SETTINGS = re.compile(r"(REPLICA_)?DATABASE_|REDIS_URL|POOL_|MAX_OVERFLOW|STATEMENT_TIMEOUT_")
+START_SECONDS = 60  # on a machine that is busy with the other tests
+# For clients of services, which speak plain HTTP. A client that makes its own, as by default, reads all authorities of
+# the machine for it: 25 ms of CPU time each, again and again while a service starts beside it.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def install(project: Path, packages: Path) -> None:
+    """Give a project a virtual environment with what it declares itself to need at run time, and nothing else.
+
+    packages: the environment's place. Projects can have it one after the other: what the last one needed and this one
+    does not is removed, and the rest, which is most of it, is neither installed nor compiled again.
+    """
+    done = subprocess.run(
+        [uv(), "sync", "--quiet", "--exact", "--no-dev", "--python", sys.executable],
+        cwd=project,
+        env=environment("", {"UV_PROJECT_ENVIRONMENT": packages}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (project / ".venv").symlink_to(packages)
+
+
+def environment(database_url: str, settings: Mapping[str, object]) -> dict[str, str]:
+    """This process's environment without settings of the project, then those given."""
+    inherited = {name: value for name, value in os.environ.items() if not SETTINGS.match(name)}
+    inherited.pop("VIRTUAL_ENV", None)
+    given = {name: str(value) for name, value in settings.items()}
+    return {**inherited, "DATABASE_URL": database_url, **given}
+
+
+def migrate(project: Path, database_url: str, **settings: object) -> None:
+    """Run `python -m app.migrate`; RuntimeError with its output if it fails."""
+    process = start_migration(project, database_url, **settings)
+    output, _ = process.communicate(timeout=60)
+    if process.returncode:
+        raise RuntimeError(f"python -m app.migrate ended with {process.returncode}:\n{output}")
+
+
+def start_migration(project: Path, database_url: str, **settings: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [project / ".venv" / "bin" / "python", "-m", "app.migrate"],
+        cwd=project,
+        env=environment(database_url, settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def client_of(base_url: str, connections: int) -> httpx2.Client:
+    """A client that keeps so many connections at the most."""
+    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+    return httpx2.Client(base_url=base_url, timeout=60, limits=limits, verify=NO_TLS)
+
+
+class Service:
+    """`uvicorn app.main:app` on a free loopback port; it answers when the constructor returns."""
+
+    def __init__(
+        self, project: Path, database_url: str, *, app: str = "app.main:app", workers: int = 1, **settings: object
+    ) -> None:
+        self.port = free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        command: list[str | Path] = [project / ".venv" / "bin" / "uvicorn", app]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
+        command += ["--workers", str(workers)]
+        self.process = Process(
+            command,
+            log=project / f"service-{self.port}.log",
+            cwd=project,
+            env=environment(database_url, settings),
+        )
+        self.process.wait_for(self._lives, seconds=START_SECONDS)
+
+    def _lives(self) -> bool:
+        try:
+            return httpx2.get(f"{self.base_url}/livez", verify=NO_TLS).status_code < 500
+        except httpx2.TransportError:
+            return False
+
+    def client(self, connections: int = 10) -> httpx2.Client:
+        return client_of(self.base_url, connections)
+
+    def threads(self) -> int:
+        """Operating system threads of the process."""
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def terminate(self) -> None:
+        self.process.send(signal.SIGTERM)
+
+    def stop(self) -> None:
+        # A test that failed must not wait for requests that hang.
+        self.process.end(seconds=5)

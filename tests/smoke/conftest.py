@@ -1,0 +1,142 @@
+"""One rendered project, virtual environment and running service for each layer; every test runs once for each layer.
+
+`@pytest.mark.databases("postgresql", ...)` restricts a test to the databases where its subject exists, and
+`@pytest.mark.each_driver` or `each_database` to one layer of each, where nothing else of a layer matters.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.servers import DATABASES, Database, Server
+from tests.service import Service, install, migrate
+from tests.smoke.layers import Layer, all_layers, render
+from tests.smoke.traffic import StartService
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "databases(*names): the databases where the subject exists")
+    config.addinivalue_line("markers", "each_driver: with one layer of each driver")
+    config.addinivalue_line("markers", "each_database: with one layer of each database")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "layer" not in metafunc.fixturenames:
+        return
+    layers = all_layers()
+    for mark in metafunc.definition.iter_markers("databases"):
+        layers = [layer for layer in layers if layer.database in mark.args]
+    for axis in ("driver", "database"):
+        if metafunc.definition.get_closest_marker(f"each_{axis}"):
+            layers = list({getattr(layer, axis): layer for layer in reversed(layers)}.values())
+    # One worker of pytest-xdist takes all tests of a layer: `--dist loadgroup`.
+    parameters = [pytest.param(layer, id=str(layer), marks=pytest.mark.xdist_group(str(layer))) for layer in layers]
+    metafunc.parametrize("layer", parameters, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def layer(request: pytest.FixtureRequest) -> Layer:
+    chosen: Layer = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the layers have their virtual environments: one layer after the other has the same ones."""
+    return tmp_path_factory.mktemp("packages")
+
+
+@pytest.fixture(scope="session")
+def project(layer: Layer, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered project with what it declares itself to need at run time, and nothing else."""
+    directory = tmp_path_factory.mktemp(str(layer)) / "project"
+    render(layer, directory)
+    install(directory, packages / "plain")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def started_databases() -> Iterator[Callable[..., Database]]:
+    started: dict[str, Database] = {}
+
+    def get(name: str, **options: bool) -> Database:
+        key = f"{name} {options}"
+        if key not in started:
+            started[key] = DATABASES[name](**options)
+            started[key].start()
+        return started[key]
+
+    yield get
+    for database in started.values():
+        database.close()
+
+
+@pytest.fixture(scope="session")
+def server(layer: Layer, started_databases: Callable[..., Database]) -> Database:
+    """Shared by the tests of all layers on this database: never killed."""
+    return started_databases(layer.database)
+
+
+@pytest.fixture(scope="session")
+def secured_server(layer: Layer, started_databases: Callable[..., Database]) -> Database:
+    """As `server`; it requires TLS."""
+    return started_databases(layer.database, secured=True)
+
+
+@pytest.fixture
+def own_server(layer: Layer) -> Iterator[Server]:
+    """Started for one test, which may kill it."""
+    made = DATABASES[layer.database]()
+    assert isinstance(made, Server), "restrict the test with @pytest.mark.databases"
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def database(project: Path, server: Database) -> str:
+    """Migrated; shared by the tests of a layer."""
+    name = server.create_database()
+    migrate(project, server.url(name))
+    return name
+
+
+@pytest.fixture
+def new_database(project: Path, server: Database) -> str:
+    """Migrated and empty."""
+    name = server.create_database()
+    migrate(project, server.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def service(project: Path, server: Database, database: str) -> Iterator[Service]:
+    """With the settings that the project was generated with; shared by the tests of a layer."""
+    running = Service(project, server.url(database))
+    yield running
+    running.stop()
+    assert "Traceback" not in running.process.log(), running.process.log()[-4000:]
+
+
+@pytest.fixture(scope="session")
+def client(service: Service) -> Iterator[httpx2.Client]:
+    with service.client() as connected:
+        yield connected
+
+
+@pytest.fixture
+def start_service(project: Path) -> Iterator[StartService]:
+    """Starts services that end with the test: `start_service(database_url, POOL_SIZE=2, ...)`."""
+    with ExitStack() as stack:
+
+        def start(database_url: str, **settings: object) -> Service:
+            running = Service(project, database_url, **settings)  # type: ignore[arg-type]
+            stack.callback(running.stop)
+            return running
+
+        yield start

@@ -1,0 +1,205 @@
+"""The server goes away and comes back, the service is told to end: nobody has to restart anything."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.processes import wait_until
+from tests.servers import Database, Server
+from tests.service import Service, migrate
+from tests.smoke.small_pool import SMALL_POOL, small_pool
+from tests.smoke.traffic import (
+    Answer,
+    StartService,
+    assert_unavailable,
+    item_fields,
+    new_item,
+    parallel,
+    sold,
+    wait_for_metric,
+)
+
+RECOVERY_SECONDS = 15
+NO_ANSWER = 0
+CLIENT_TIMEOUT_SECONDS = 20  # after which clients give up: app/plan.py's last limit
+
+
+@pytest.fixture
+def own_database(project: Path, own_server: Server) -> str:
+    """Migrated, on a server that this test may kill."""
+    name = own_server.create_database()
+    migrate(project, own_server.url(name))
+    return name
+
+
+def wait_for_recovery(client: httpx2.Client, since: float) -> None:
+    """Return once ten requests in a row succeed; until then only 503 is allowed."""
+    in_a_row = 0
+    while in_a_row < 10:
+        response = client.post("/items", json=item_fields())
+        if response.status_code == 201:
+            in_a_row += 1
+            continue
+        in_a_row = 0
+        assert_unavailable(response)
+        assert time.monotonic() < since + RECOVERY_SECONDS, "not recovered in time"
+        time.sleep(0.05)
+
+
+@contextmanager
+def load(service: Service, item_id: str, clients: int = 8) -> Iterator[list[int]]:
+    """Reads and orders of one item without a pause; the list collects their statuses, or NO_ANSWER."""
+    seen: list[int] = []
+    finished = threading.Event()
+    order = {"item_id": item_id, "quantity": 1}
+
+    def run() -> None:
+        with service.client() as client:
+            while not finished.is_set():
+                try:
+                    seen.append(client.get(f"/items/{item_id}").status_code)
+                    seen.append(client.post("/orders", json=order).status_code)
+                except httpx2.TransportError:
+                    seen.append(NO_ANSWER)
+
+    threads = [threading.Thread(target=run) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        finished.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.fault("killed")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_a_restart_of_the_server_between_requests_costs_no_request(
+    own_server: Server, own_database: str, start_service: StartService
+) -> None:
+    pressed = small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1)
+    with pressed as (service, client), parallel(service) as send:
+        warm = [send("GET", "/items") for _ in range(30)]
+        assert {answer.result().status for answer in warm} == {200}
+        own_server.kill()
+        own_server.start()
+        time.sleep(1.2)  # connections that are idle for more than a second are checked before use
+        for _ in range(10):
+            assert client.get("/items").status_code == 200
+            assert client.post("/items", json=item_fields()).status_code == 201
+
+
+@pytest.mark.fault("killed")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_an_outage_answers_503_and_ends_with_the_server_back(
+    own_server: Server, own_database: str, start_service: StartService
+) -> None:
+    with small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1) as (_, client):
+        new_item(client)
+        own_server.kill()
+        for path in ["/items", "/readyz", "/items", "/orders/revenue"]:
+            assert_unavailable(client.get(path))
+        assert client.get("/livez").status_code == 200
+        own_server.start()
+        wait_for_recovery(client, since=time.monotonic())
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.fault("killed")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_an_outage_under_load_gives_503_and_leaves_no_order_half_done(
+    own_server: Server, own_database: str, start_service: StartService
+) -> None:
+    with small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1) as (service, client):
+        item = new_item(client, price_cents=1, stock=1_000_000)
+        with load(service, item["id"]) as seen:
+            wait_until(lambda: len(seen) > 50, 10, "the load runs")
+            own_server.kill()
+            wait_until(lambda: 503 in seen, 10, "the load meets the outage")
+            own_server.start()
+            wait_for_recovery(client, since=time.monotonic())
+        assert set(seen) == {200, 201, 503}, service.process.log()[-4000:]
+        stock = client.get(f"/items/{item['id']}").json()["stock"]
+        assert stock + sold(client) == 1_000_000
+
+
+@pytest.mark.fault("frozen")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_a_server_that_answers_nothing_is_an_error_within_the_time_limits(
+    own_server: Server, own_database: str, start_service: StartService
+) -> None:
+    pressed = small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1, STATEMENT_TIMEOUT_SECONDS=1)
+    with pressed as (service, client), parallel(service) as send:
+        new_item(client)
+        own_server.freeze()
+        try:
+            stuck = [send("GET", "/items") for _ in range(3)]
+            stuck += [send("POST", "/items", json=item_fields()) for _ in range(3)]
+            assert {answer.result().status for answer in stuck} <= {503, 504}
+            assert max(answer.result().seconds for answer in stuck) <= CLIENT_TIMEOUT_SECONDS
+            assert client.get("/livez").status_code == 200
+        finally:
+            own_server.thaw()
+        wait_for_recovery(client, since=time.monotonic())
+
+
+@pytest.mark.fault("away")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_a_service_that_starts_before_its_server_serves_once_it_is_there(
+    own_server: Server, own_database: str, start_service: StartService
+) -> None:
+    own_server.kill()
+    with small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1) as (_, client):
+        assert client.get("/livez").status_code == 200
+        assert_unavailable(client.get("/readyz"))
+        assert_unavailable(client.post("/items", json=item_fields()))
+        own_server.start()
+        back = time.monotonic()
+        wait_until(lambda: client.get("/readyz").status_code == 200, RECOVERY_SECONDS, "/readyz is 200")
+        wait_for_recovery(client, since=back)
+
+
+@pytest.mark.fault("away")
+def test_a_service_is_not_ready_until_its_database_is_migrated(
+    project: Path, server: Database, start_service: StartService
+) -> None:
+    url = server.url(server.create_database())
+    with start_service(url).client() as client:
+        assert client.get("/livez").status_code == 200
+        assert_unavailable(client.get("/readyz"))
+        migrate(project, url)
+        assert client.get("/readyz").status_code == 200
+        new_item(client)
+
+
+@pytest.mark.fault("SIGTERM")
+def test_sigterm_lets_requests_in_flight_finish_and_closes_the_pool(
+    server: Database, database: str, start_service: StartService
+) -> None:
+    others = server.connections(database) if isinstance(server, Server) else 0
+    service = start_service(server.url(database), **{**SMALL_POOL, "POOL_TIMEOUT_SECONDS": 10})
+    with service.client() as client, parallel(service) as send:
+        with server.blocked(database, seconds=1.5):
+            # Three hold a connection, two wait for one.
+            running: list[Future[Answer]] = []
+            for _ in range(5):
+                running.append(send("POST", "/items", json=item_fields()))
+            wait_for_metric(client, "db_pool_waiting", 2)
+            service.terminate()
+            time.sleep(0.5)
+            assert service.process.running
+        assert [answer.result().status for answer in running] == [201] * 5
+    # uvicorn ends by the signal that it caught.
+    assert service.process.wait(10) in {0, -signal.SIGTERM}
+    wait_until(lambda: server.idle_in_transaction(database) == 0, 5, "no open transaction")
+    if isinstance(server, Server):
+        count = server.connections
+        wait_until(lambda: count(database) <= others, 5, "the pool is closed")

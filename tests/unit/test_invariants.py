@@ -1,0 +1,125 @@
+"""What holds for every answer set, tried on many."""
+
+import re
+from typing import Any
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from poolwright.bar import bar_lines, scaled
+from poolwright.questions import Evaluation, combinations, evaluate
+
+COUNTS = {
+    "workers": st.integers(1, 512) | st.integers(1, 12),
+    "instances": st.integers(1, 100000) | st.integers(1, 8),
+    "surge": st.integers(0, 10000) | st.integers(0, 3),
+    "max_connections": st.integers(0, 1_000_000) | st.integers(0, 500),
+    "reserve": st.integers(-1, 1_000_000) | st.integers(-1, 30),
+}
+
+
+@st.composite
+def answer_sets(draw: st.DrawFn) -> dict[str, Any]:
+    """A valid combination with valid counts for the questions that it asks."""
+    chosen: dict[str, Any] = draw(st.sampled_from(list(combinations())))
+    asked = evaluate(chosen).answers
+    return chosen | {key: draw(counts) for key, counts in COUNTS.items() if key in asked}
+
+
+@given(answer_sets())
+def test_a_plan_never_opens_more_than_the_capacity(answers: dict[str, Any]) -> None:
+    values = evaluate(answers).values
+    assert values["processes"] * values["connections_per_process"] <= values["capacity"]
+    assert values["planned_total"] + values["headroom"] == values["capacity"]
+    reserved = sum(values["reserved"].values())
+    assert values["capacity"] == max(values["limit"] - reserved, 0)
+
+
+@given(answer_sets())
+def test_pool_overflow_and_what_stands_beside_are_the_connections_of_a_process(answers: dict[str, Any]) -> None:
+    evaluation = evaluate(answers)
+    assume(evaluation.values["pool_fits"])
+    plan, beside = evaluation.values["settings"], evaluation.values["sockets_beside_pool"]
+    each = evaluation.values["connections_per_process"]
+    assert plan["pool_size"] + plan["max_overflow"] + beside == each
+    assert plan["pool_size"] >= 1
+    assert plan["max_overflow"] * 2 <= plan["pool_size"]
+    assert plan["pool_max_waiting"] >= plan["pool_size"]
+
+
+@given(answer_sets())
+def test_a_plan_that_fits_could_not_give_more_below_the_cap(answers: dict[str, Any]) -> None:
+    evaluation = evaluate(answers)
+    values = evaluation.values
+    if not values["pooler_fits"]:
+        assert values["server_capacity"] == 0
+    elif not values["pool_fits"]:
+        assert values["processes"] * values["least_per_process"] > values["capacity"]
+    elif values["connections_per_process"] < values["pool_cap"] + values["sockets_beside_pool"]:
+        assert values["processes"] * (values["connections_per_process"] + 1) > values["capacity"]
+
+
+@given(answer_sets(), st.integers(1, 1000))
+def test_a_higher_limit_never_gives_less(answers: dict[str, Any], more: int) -> None:
+    before = evaluate(answers)
+    limit = before.values["server_limit"] + more
+    assume(limit <= 1_000_000)
+    after = evaluate(answers | {"max_connections": limit})
+    assert after.values["connections_per_process"] >= before.values["connections_per_process"]
+    assert after.fits or not before.fits
+
+
+@given(answer_sets())
+def test_every_remedy_makes_the_plan_fit(answers: dict[str, Any]) -> None:
+    evaluation = evaluate(answers)
+    assume(not evaluation.fits)
+    assert evaluation.values["remedies"]
+    for remedy in evaluation.values["remedies"]:
+        # Where Redis has too few connections too, the user hears of that next.
+        after = followed(remedy, answers)
+        assert after.fits or (after.values["pool_fits"] and not evaluation.values["pool_fits"]), remedy
+
+
+def followed(remedy: str, answers: dict[str, Any]) -> Evaluation:
+    number = int((re.findall(r"\d+", remedy) or ["0"])[0])
+    if remedy.startswith("use at most"):
+        # one process, and as many more workers as are allowed
+        evaluation = evaluate(answers)
+        if "workers" not in evaluation.answers:
+            return evaluate(answers | {"instances": number})
+        fewer = {key: count for key, count in {"instances": 1, "surge": 0}.items() if key in evaluation.answers}
+        overlap = evaluation.values["catalog"]["deployments"][evaluation.answers["deployment"]]["overlap"]
+        return evaluate(answers | fewer | {"workers": min(number // overlap, 512)})
+    if remedy.startswith("lower reserve"):
+        return evaluate(answers | {"reserve": number})
+    if remedy.startswith("raise max_connections"):
+        return evaluate(answers | {"max_connections": number})
+    if remedy.startswith("put a pooler in front"):
+        return evaluate(answers | {"pooler": "pgbouncer"})
+    if remedy.startswith("cache nothing"):
+        return evaluate(answers | {"cache": "none"})
+    assert remedy in ("use fewer processes and raise max_connections", "use fewer processes and lower reserve")
+    asked = evaluate(answers).answers
+    fewer = {key: 1 for key in ("instances", "surge", "workers") if key in asked}
+    return evaluate(answers | fewer | {"max_connections": 1_000_000, "reserve": 0})
+
+
+@given(st.lists(st.integers(0, 60000), min_size=1, max_size=4), st.integers(4, 200))
+def test_a_bar_is_as_wide_as_asked_and_shows_every_part(counts: list[int], cells: int) -> None:
+    drawn = scaled(counts, cells)
+    if not any(counts):
+        assert drawn == [0] * len(counts)
+        return
+    assert sum(drawn) == cells
+    assert [cell > 0 for cell in drawn] == [count > 0 for count in counts]
+    for count, cell in zip(counts, drawn, strict=True):
+        assert abs(cell - count * cells / sum(counts)) < len(counts)
+
+
+@given(answer_sets(), st.integers(20, 120))
+def test_no_line_of_the_bar_is_wider_than_the_terminal(answers: dict[str, Any], width: int) -> None:
+    lines = ["".join(text for _, text in line) for line in bar_lines(evaluate(answers), width)]
+    assert all(len(line) <= width for line in lines)
+    bars = [line for line in lines if line.startswith("[")]
+    assert bars
+    assert all(len(line) == width for line in bars)

@@ -1,0 +1,303 @@
+"""The arithmetic of the pool plan, checked by hand row by row."""
+
+from typing import Any
+
+import pytest
+
+from poolwright.errors import PlanDoesNotFit
+from poolwright.plan import document, sides
+from poolwright.questions import Evaluation, evaluate
+
+# answers -> capacity, processes, connections per process, planned total, headroom, pool_size, max_overflow
+ROWS: list[tuple[dict[str, Any], tuple[int, ...]]] = [
+    # PostgreSQL: 100 - 3 - 10 - 2 = 85; vm: 1 x (4 + 1) = 5; 85 // 5 = 17, at most 12; 12 // 3 = 4 of them overflow
+    ({}, (85, 5, 12, 60, 25, 8, 4)),
+    # Compose stops first: 1 x 4 = 4; 85 // 4 = 21, at most 12
+    ({"deployment": "compose"}, (85, 4, 12, 48, 37, 8, 4)),
+    # the contract's example: 2 x (4 + 1) = 10; 85 // 10 = 8; 8 // 3 = 2
+    ({"instances": 2}, (85, 10, 8, 80, 5, 6, 2)),
+    # 3 x (4 + 2) = 18; 85 // 18 = 4; 4 // 3 = 1
+    ({"instances": 3, "surge": 2}, (85, 18, 4, 72, 13, 3, 1)),
+    # exactly one connection each: 85 // 85 = 1, and no overflow
+    ({"deployment": "compose", "workers": 85}, (85, 85, 1, 85, 0, 1, 0)),
+    # 85 // 42 = 2; 2 // 3 = 0
+    ({"deployment": "compose", "workers": 42}, (85, 42, 2, 84, 1, 2, 0)),
+    # an answered limit and reserve: 414 - 3 - 20 - 2 = 389; 2 x (16 + 1) = 34; 389 // 34 = 11; 11 // 3 = 3
+    ({"max_connections": 414, "reserve": 20, "workers": 16, "instances": 2}, (389, 34, 11, 374, 15, 8, 3)),
+    # nothing reserved for operations: 20 - 3 - 0 - 2 = 15; 15 // 5 = 3; 3 // 3 = 1
+    ({"max_connections": 20, "reserve": 0}, (15, 5, 3, 15, 0, 2, 1)),
+    # MongoDB: 51200 - 0 - 10 - 4 = 51186; 2 monitors beside a pool of at most 12 = 14; 5 x 14 = 70
+    ({"database": "mongodb"}, (51186, 5, 14, 70, 51116, 8, 4)),
+    # 60 - 0 - 10 - 4 = 46; 46 // 5 = 9, of which 2 monitors: a pool of 7; 7 // 3 = 2
+    ({"database": "mongodb", "max_connections": 60}, (46, 5, 9, 45, 1, 5, 2)),
+    # 29 - 14 = 15; 15 // 5 = 3 = one connection and 2 monitors
+    ({"database": "mongodb", "max_connections": 29}, (15, 5, 3, 15, 0, 1, 0)),
+    # SQLite: 32 - 0 - 1 - 1 = 30; 1 x (4 + 1) = 5; 30 // 5 = 6; 6 // 3 = 2
+    ({"database": "sqlite"}, (30, 5, 6, 30, 0, 4, 2)),
+    # 30 // 1 = 30, at most 6
+    ({"database": "sqlite", "deployment": "compose", "workers": 1}, (30, 1, 6, 6, 24, 4, 2)),
+    # Kubernetes: a rollout has a new pod and one that ends: (4 + 2) x 1 = 6; 85 // 6 = 14, at most 12
+    ({"deployment": "kubernetes"}, (85, 6, 12, 72, 13, 8, 4)),
+    # (10 + 2) x 4 = 48; 85 // 48 = 1
+    ({"deployment": "kubernetes", "instances": 10, "workers": 4}, (85, 48, 1, 48, 37, 1, 0)),
+    # (4 + 0) x 3 = 12; 85 // 12 = 7; 7 // 3 = 2
+    ({"deployment": "kubernetes", "surge": 0, "workers": 3}, (85, 12, 7, 84, 1, 5, 2)),
+    # (4 + 2) x 1 = 6 of 3 at least: 46 // 6 = 7, of which 2 monitors: a pool of 5; 5 // 3 = 1
+    ({"database": "mongodb", "deployment": "kubernetes", "max_connections": 60}, (46, 6, 7, 42, 4, 4, 1)),
+    # a file: (1 + 0) x 1 = 1; 30 // 1 = 30, at most 6
+    ({"database": "sqlite", "deployment": "kubernetes"}, (30, 1, 6, 6, 24, 4, 2)),
+    # Cloud Run: two revisions side by side: 10 x 1 x 2 = 20; 85 // 20 = 4; 4 // 3 = 1
+    ({"deployment": "cloudrun"}, (85, 20, 4, 80, 5, 3, 1)),
+    # 3 x 4 x 2 = 24; MySQL: 151 - 0 - 10 - 2 = 139; 139 // 24 = 5; 5 // 3 = 1
+    ({"database": "mysql", "deployment": "cloudrun", "instances": 3, "workers": 4}, (139, 24, 5, 120, 19, 4, 1)),
+    # Lambda: an environment serves one request at a time: 85 // 50 = 1
+    ({"deployment": "lambda"}, (85, 50, 1, 50, 35, 1, 0)),
+    # 85 // 10 = 8, at most 1
+    ({"deployment": "lambda", "instances": 10}, (85, 10, 1, 10, 75, 1, 0)),
+    # MySQL: 151 - 0 - 10 - 2 = 139; 139 // 50 = 2, at most 1
+    ({"database": "mysql", "deployment": "lambda"}, (139, 50, 1, 50, 89, 1, 0)),
+    # one connection and 2 monitors in each: 51186 // 50 = 1023, at most 3
+    ({"database": "mongodb", "deployment": "lambda"}, (51186, 50, 3, 150, 51036, 1, 0)),
+]
+
+POOLER = "put a pooler in front (--pooler pgbouncer)"
+
+# answers -> needed, capacity, remedies
+MISFITS: list[tuple[dict[str, Any], tuple[int, int, list[str]]]] = [
+    # 16 processes, 25 - 3 - 10 - 2 = 10 left; without any reserve 20, so 4 of it can stay; 16 + 15 = 31
+    (
+        {"deployment": "compose", "workers": 16, "max_connections": 25},
+        (16, 10, ["use at most 10 processes", "lower reserve to 4", "raise max_connections to 31", POOLER]),
+    ),
+    # one more than fits
+    (
+        {"deployment": "compose", "workers": 86},
+        (86, 85, ["use at most 85 processes", "lower reserve to 9", "raise max_connections to 101", POOLER]),
+    ),
+    # 14 - 3 - 10 - 2 < 0: nothing is left; 5 processes fit beside a reserve of 4
+    ({"max_connections": 14}, (5, 0, ["lower reserve to 4", "raise max_connections to 20"])),
+    # not even without a reserve: 2 - 3 - 2 < 0
+    ({"max_connections": 2}, (5, 0, ["raise max_connections to 20"])),
+    # 28 - 0 - 10 - 4 = 14 for 5 processes of 3; 14 // 3 = 4; 15 + 14 = 29
+    (
+        {"database": "mongodb", "max_connections": 28},
+        (15, 14, ["use at most 4 processes", "lower reserve to 9", "raise max_connections to 29"]),
+    ),
+    # two revisions: 45 x 1 x 2 = 90 > 85, which carries 84, since each process counts twice; 90 + 15 = 105
+    (
+        {"deployment": "cloudrun", "instances": 45},
+        (90, 85, ["use at most 84 processes", "lower reserve to 5", "raise max_connections to 105", POOLER]),
+    ),
+    # 51.3 million processes: no limit that can be answered carries them
+    (
+        {"workers": 512, "instances": 100000},
+        (51_300_000, 85, ["use at most 85 processes"]),
+    ),
+    # and with nothing left either
+    (
+        {"workers": 512, "instances": 100000, "max_connections": 1},
+        (51_300_000, 0, ["use fewer processes and raise max_connections"]),
+    ),
+]
+
+
+POOLED: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any]]] = [
+    # 1000 - 0 - 10 - 2 = 988 clients; the server leaves 85, the app can use 60, 40 is enough
+    (
+        {"pooler": "pgbouncer"},
+        (988, 5, 12, 60, 928, 8, 4),
+        {
+            "limit": 100,
+            "reserved": {"server": 3, "operations": 10, "migrations": 2},
+            "capacity": 85,
+            "connections": 40,
+            "headroom": 45,
+        },
+    ),
+    # 25 - 3 - 0 - 2 = 20 for the pooler; 988 // 200 = 4; 4 // 3 = 1
+    (
+        {"pooler": "pgbouncer", "instances": 40, "max_connections": 25, "reserve": 0},
+        (998, 200, 4, 800, 198, 3, 1),
+        {
+            "limit": 25,
+            "reserved": {"server": 3, "operations": 0, "migrations": 2},
+            "capacity": 20,
+            "connections": 20,
+            "headroom": 0,
+        },
+    ),
+    # two processes of one connection: 151 - 0 - 10 - 2 = 139 are left, 24 can be used
+    (
+        {"database": "mysql", "pooler": "rds-proxy", "deployment": "compose", "workers": 2},
+        (988, 2, 12, 24, 964, 8, 4),
+        {
+            "limit": 151,
+            "reserved": {"server": 0, "operations": 10, "migrations": 2},
+            "capacity": 139,
+            "connections": 24,
+            "headroom": 115,
+        },
+    ),
+]
+
+
+def numbers(evaluation: Evaluation) -> tuple[int, ...]:
+    plan = document(evaluation)
+    names = ("capacity", "processes", "connections_per_process", "planned_total", "headroom")
+    return (*(plan[name] for name in names), plan["settings"]["pool_size"], plan["settings"]["max_overflow"])
+
+
+@pytest.mark.parametrize(("answers", "expected"), ROWS)
+def test_plan_is_what_a_hand_computes(answers: dict[str, Any], expected: tuple[int, ...]) -> None:
+    evaluation = evaluate(answers)
+    assert evaluation.fits
+    assert numbers(evaluation) == expected
+    (side,) = sides(evaluation)
+    assert sum(part.connections for part in side.parts) == evaluation.values["limit"]
+
+
+@pytest.mark.parametrize(("answers", "expected", "pooler"), POOLED)
+def test_a_pooler_gives_the_plan_two_sides(
+    answers: dict[str, Any], expected: tuple[int, ...], pooler: dict[str, Any]
+) -> None:
+    evaluation = evaluate(answers)
+    assert numbers(evaluation) == expected
+    assert document(evaluation)["pooler"] == pooler
+    app, server = sides(evaluation)
+    assert sum(part.connections for part in app.parts) == 1000
+    assert sum(part.connections for part in server.parts) == pooler["limit"]
+
+
+def test_each_side_of_a_pooler_can_be_too_small() -> None:
+    app = evaluate({"pooler": "pgbouncer", "workers": 512, "instances": 2})
+    # 2 x 513 = 1026 > 988
+    assert app.values["remedies"] == ["use at most 988 processes"]
+    assert "1026 processes need at least 1026 connections, the pooler leaves 988 " in app.values["misfit"]
+    server = evaluate({"pooler": "pgbouncer", "max_connections": 15})
+    # 15 - 3 - 10 - 2 = 0
+    assert server.values["remedies"] == ["lower reserve to 9", "raise max_connections to 16"]
+    assert "the pooler needs at least 1 connection, the server leaves 0 (15 - 3 " in server.values["misfit"]
+    assert [side.title for side in sides(server)] == ["15 connections of the server"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "percent"),
+    [
+        # 40 of 100; 40 of 151 = 26.49; 40 of 5000 = 0.8, and the least that RDS takes is 1
+        ({"pooler": "rds-proxy"}, 40),
+        ({"pooler": "rds-proxy", "database": "mysql"}, 26),
+        ({"pooler": "rds-proxy", "max_connections": 5000}, 1),
+        ({}, 0),
+    ],
+)
+def test_a_share_of_the_server_is_whole_percents(answers: dict[str, Any], percent: int) -> None:
+    assert evaluate(answers).values["pooler_percent"] == percent
+
+
+def test_a_replica_gets_the_same_again() -> None:
+    plan = document(evaluate({"read_replica": True}))
+    assert plan["replica"] == {"limit": 100, "capacity": 85, "planned_total": 60, "headroom": 25}
+    # a second client watches the members of a replica set: 12 + 2 x 2
+    assert evaluate({"database": "mongodb", "read_replica": True}).values["connections_per_process"] == 16
+
+
+def test_redis_is_planned_against_its_own_limit() -> None:
+    assert document(evaluate({"cache": "redis"}))["cache"]["planned_total"] == 40
+    # 2000 x (4 + 1) = 10000 > 10000 - 10
+    crowded = evaluate({"cache": "redis", "instances": 2000, "max_connections": 1_000_000})
+    assert not crowded.fits
+    assert crowded.values["remedies"] == ["use at most 9990 processes", "cache nothing (--cache none)"]
+    # 9990 // 9985 = 1
+    assert (
+        evaluate({"cache": "redis", "instances": 1997, "max_connections": 1_000_000}).values["cache_plan"][
+            "connections_per_process"
+        ]
+        == 1
+    )
+
+
+@pytest.mark.parametrize(("answers", "expected"), MISFITS)
+def test_misfit_tells_numbers_and_remedies(answers: dict[str, Any], expected: tuple[int, int, list[str]]) -> None:
+    evaluation = evaluate(answers)
+    needed, capacity, remedies = expected
+    with pytest.raises(PlanDoesNotFit) as caught:
+        evaluation.require_fit()
+    message = str(caught.value)
+    assert message.startswith("The plan does not fit: ")
+    assert f"need at least {needed} connections, the server leaves {capacity} " in message
+    assert message.endswith("\n" + (lambda words: words[0].upper() + words[1:])(", or ".join(remedies)) + ".")
+    plan = document(evaluation)
+    assert plan["fits"] is False
+    assert plan["remedies"] == remedies
+    assert plan["connections_per_process"] == 0
+
+
+def test_rollout_surge_counts_against_the_limit() -> None:
+    calm = evaluate({"surge": 0}).values["processes"]
+    assert evaluate({"surge": 3}).values["processes"] == calm + 3
+
+
+def test_waiting_requests_are_bounded_by_the_pool() -> None:
+    # 8 + 4 connections x 8
+    assert evaluate({}).values["settings"]["pool_max_waiting"] == 96
+
+
+def test_connections_are_recycled_before_the_shortest_idle_timeout() -> None:
+    # 80 % of 1800 s of a virtual machine's path, for PostgreSQL has no idle timeout of its own
+    assert evaluate({}).values["settings"]["pool_recycle_seconds"] == 1440
+
+
+@pytest.mark.parametrize(
+    ("deployment", "expected"),
+    [
+        # 20 s as everywhere; a statement may have 20 x 75 % = 15 of them
+        ("vm", (2, 15, 20, 20)),
+        ("compose", (2, 15, 20, 20)),
+        ("kubernetes", (2, 15, 20, 20)),
+        # 8 of the 10 s between SIGTERM and SIGKILL; 8 x 75 % = 6
+        ("cloudrun", (2, 6, 8, 8)),
+    ],
+)
+def test_no_request_outlives_the_stop_of_its_deployment(deployment: str, expected: tuple[int, ...]) -> None:
+    settings = evaluate({"deployment": deployment}).values["settings"]
+    names = ("pool_timeout_seconds", "statement_timeout_seconds", "command_timeout_seconds", "graceful_stop_seconds")
+    assert tuple(settings[name] for name in names) == expected
+    pool, statement, command, stop = expected
+    assert pool < statement < command <= stop
+
+
+@pytest.mark.parametrize(
+    ("surge", "started_before", "ended_before"), [(0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1), (4, 2, 0)]
+)
+def test_a_surge_is_the_new_pods_and_as_many_that_end(surge: int, started_before: int, ended_before: int) -> None:
+    rollout = evaluate({"deployment": "kubernetes", "surge": surge}).values["rollout"]
+    assert (rollout["started_before"], rollout["ended_before"]) == (started_before, ended_before)
+    # 10 + 20 + 10
+    assert rollout["grace_seconds"] == 40
+
+
+def test_document_has_the_fields_of_the_contract_and_whole_numbers() -> None:
+    plan = document(evaluate({"instances": 2}))
+    assert list(plan) == [
+        *("schema_version", "answers", "fits", "limit", "reserved", "capacity", "processes"),
+        *("connections_per_process", "planned_total", "headroom", "settings", "why"),
+    ]
+    assert plan["schema_version"] == 1
+    assert plan["reserved"] == {"server": 3, "operations": 10, "migrations": 2}
+    assert {"value": "capacity", "arithmetic": "100 - 3 - 10 - 2 = 85"}.items() <= plan["why"][4].items()
+    assert all(set(row) == {"value", "arithmetic", "reason", "source"} for row in plan["why"])
+    counted = [plan[name] for name in ("limit", "capacity", "processes", "planned_total", "headroom")]
+    counted += [*plan["reserved"].values(), *plan["settings"].values()]
+    assert all(isinstance(number, int) for number in counted)
+
+
+def test_every_number_of_the_settings_that_follows_from_the_answers_is_explained() -> None:
+    told = {row["value"] for row in evaluate({}).values["why"]}
+    assert {
+        "pool_size",
+        "max_overflow",
+        "pool_max_waiting",
+        "pool_recycle_seconds",
+        "statement_timeout_seconds",
+    } <= told
+    assert {"limit", "capacity", "processes", "connections_per_process", "planned_total", "headroom"} <= told

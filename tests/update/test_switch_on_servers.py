@@ -1,0 +1,99 @@
+"""Projects that were switched, on real servers: their own tests pass, and on the same database the data is there."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.processes import uv
+from tests.servers import DATABASES, Database, PostgreSQL
+from tests.service import Service, environment, migrate
+from tests.smoke.traffic import new_item
+from tests.update.projects import HEAD, commit, edit, make
+from tests.update.test_releases import updated
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/update.md"
+RECORDED_BY = {"raw": "To raw or databases", "databases": "To raw or databases"}
+RECORDED_BY |= {"sqlalchemy": "To SQLAlchemy", "tortoise": "To Tortoise"}
+
+SWITCHES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"database": "postgresql", "style": "sqlalchemy"}, {"style": "raw", "driver": "psycopg"}),
+    ({"database": "postgresql", "style": "raw"}, {"style": "tortoise"}),
+    ({"database": "postgresql", "style": "tortoise"}, {"style": "databases", "deployment": "kubernetes"}),
+    ({"database": "postgresql", "style": "databases"}, {"style": "sqlalchemy"}),
+    ({"database": "postgresql", "style": "raw"}, {"database": "mysql"}),
+    ({"database": "mysql", "style": "tortoise"}, {"style": "raw", "driver": "aiomysql"}),
+    ({"database": "mongodb", "style": "raw"}, {"style": "beanie"}),
+    ({"database": "sqlite", "style": "sqlalchemy"}, {"database": "mongodb", "deployment": "compose"}),
+]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[str, Database]]:
+    started: dict[str, Database] = {}
+    yield started
+    for server in started.values():
+        server.close()
+
+
+def server_for(database: str, servers: dict[str, Database]) -> Database:
+    if database not in servers:
+        servers[database] = DATABASES[database]()
+        servers[database].start()
+    return servers[database]
+
+
+def sync(project: Path) -> None:
+    command = [uv(), "sync", "--quiet", "--python", sys.executable]
+    subprocess.run(command, cwd=project, env=environment("", {}), check=True)
+
+
+def recorded(style: str) -> str:
+    """The statements of docs/update.md that tell a style that its first migration has run."""
+    (found,) = re.findall(
+        rf"^{RECORDED_BY[style]}.*?\n\n```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.M | re.S
+    )
+    return str(found)
+
+
+@pytest.mark.parametrize(("before", "changes"), SWITCHES, ids=lambda answers: "-".join(answers.values()))
+def test_the_projects_tests_pass_and_its_data_stays(
+    before: dict[str, Any], changes: dict[str, Any], servers: dict[str, Database], tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    make(HEAD, before, project, tmp_path)
+    edit(project)
+    server = server_for(before["database"], servers)
+    stays = isinstance(server, PostgreSQL) and "database" not in changes
+    name = server.create_database()
+    if stays:
+        sync(project)
+        migrate(project, server.url(name))
+        old = Service(project, server.url(name))
+        with old.client() as client:
+            item = new_item(client)
+        old.stop()
+        commit(project)
+    assert updated(project, changes) == ([], [])
+    sync(project)
+    new_server = server_for({**before, **changes}["database"], servers)
+    command = [str(project / ".venv/bin/python"), "-m", "pytest", "-q"]
+    url = new_server.url(name if stays else new_server.create_database())
+    done = subprocess.run(command, cwd=project, env=environment(url, {}), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    if stays:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(recorded(changes["style"]).encode())
+    migrate(project, url)
+    service = Service(project, url)
+    with service.client() as client:
+        if not stays:
+            item = new_item(client)
+        assert client.get(f"/items/{item['id']}").json() == item
+        assert client.get("/own").json() == [item["name"]]
+    service.stop()
