@@ -29,6 +29,7 @@ _STYLE = questionary.Style(
         ("disabled", "fg:ansibrightblack"),
         ("separator", "fg:ansibrightblack"),
         ("placeholder", "fg:ansibrightblack"),
+        ("note", "fg:ansibrightblack"),
         ("bottom-toolbar", "noreverse"),
         ("reserve", "fg:ansiyellow"),
         ("app", "fg:ansigreen"),
@@ -73,16 +74,23 @@ class Screen:
             self._output.flush()
 
     def choose(self, message: str, choices: Sequence[Choice], default: Any) -> Any:
-        """The value of the choice made, or BACK; refused choices are shown with their reasons."""
+        """The value of the choice made, or BACK.
+
+        Valid choices are shown with their notes, where all have room for them; refused ones with their reasons.
+        """
         reasons = {choice.value: wrapped(choice.refusal, self.width - 4, "  ") for choice in choices if choice.refusal}
         rows = len(choices) + sum(map(len, reasons.values())) + len(wrapped(f"? {message} {_CHOOSE_HINT}", self.width))
         above = rows >= self._output.get_size().rows  # the list would be cut
         shown = 0
         items: list[questionary.Choice] = []
+        labels = max(len(choice.label) for choice in choices) + 2
+        noted = all(labels + len(choice.note) < self.width - 4 for choice in choices if not choice.refusal)
         for choice in sorted(choices, key=lambda choice: bool(choice.refusal)):
             item = questionary.Choice(choice.label, choice.value)
             items.append(item)
             if not choice.refusal:
+                if noted and choice.note:
+                    item.title = [("class:text", choice.label.ljust(labels)), ("class:note", choice.note)]
                 continue
             item.disabled = True  # type: ignore[assignment] # not its reason, which questionary would cut
             if above:

@@ -23,11 +23,15 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 @dataclass(frozen=True)
 class Choice:
-    """One choice of a question; `refusal` says why it is not valid with the answers before it, or is ""."""
+    """One choice of a question.
+
+    refusal: why it is not valid with the answers before it, or "". note: what distinguishes it, or "".
+    """
 
     value: Any
     label: str
-    refusal: str
+    refusal: str = ""
+    note: str = ""
 
 
 class Questionnaire:
@@ -80,7 +84,7 @@ class Questionnaire:
         listed = self._questions[key].get("choices", [])
         if isinstance(listed, str):
             listed = _parsed(self._render(listed, values))
-        return [Choice(row["value"], label, row["validator"]) for label, row in listed]
+        return [Choice(row["value"], label, row["validator"], row.get("note", "")) for label, row in listed]
 
     def typed(self, key: str, value: Any, values: Mapping[str, Any]) -> Any:
         """A user's value, text perhaps, as the question's type; InvalidAnswer where it is none."""

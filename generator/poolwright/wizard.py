@@ -120,16 +120,16 @@ class _Wizard:
         rows = self._screen.show("") + self._screen.draw(bar_lines(evaluation, min(self._screen.width, _MOST_COLUMNS)))
         asked = [step.key for step in self._steps if step.asked]
         if evaluation.fits:
-            options = [Choice("make", "Make the project", ""), Choice("back", "Go back one question", "")]
+            options = [Choice("make", "Make the project"), Choice("back", "Go back one question")]
             message = "Everything as you want it?"
         else:
             rows += self._screen.show(evaluation.values["misfit"])
             numbers = [key for key in asked if questions.type_of(key) == "int"]
             if not numbers:
                 evaluation.require_fit()
-            options = [Choice(key, f"Change {key.replace('_', ' ')}", "") for key in numbers]
+            options = [Choice(key, f"Change {key.replace('_', ' ')}") for key in numbers]
             message = "What will you change?"
-        chosen = self._screen.choose(message, [*options, Choice("stop", "Stop, write nothing", "")], options[0].value)
+        chosen = self._screen.choose(message, [*options, Choice("stop", "Stop, write nothing")], options[0].value)
         if chosen == "stop":
             interrupts.stop()
         if chosen == "make":

@@ -92,6 +92,16 @@ def test_refused_choices_are_shown_with_their_reason_and_cannot_be_chosen(termin
     screen.see("Deployment target: virtual machine")
 
 
+def test_choices_have_notes_where_there_is_room_for_them(terminal: Open) -> None:
+    given = ("shop", "--project-name", "shop", "--database", "mongodb", "--style", "raw")
+    notes = [choice.note for choice in choices("driver", {"database": "mongodb", "style": "raw"}) if not choice.refusal]
+    assert len(notes) == 2
+    wide = terminal(*given, columns=100)
+    wide.asked("Driver", f"» pymongo {notes[0]} motor {notes[1]}")
+    narrow = terminal(*given, columns=60)
+    narrow.asked("Driver", "» pymongo motor -")
+
+
 @pytest.mark.parametrize("columns", [40, 80])
 def test_reasons_are_whole_on_a_narrow_terminal(columns: int, terminal: Open) -> None:
     given = ("--project-name", "shop", "--database", "postgresql", "--style", "sqlalchemy")
