@@ -47,6 +47,15 @@ def undone_by(undo: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
+def cleaned_by(clean: Callable[[], None]) -> Iterator[None]:
+    """Run `clean` when the block is left, at its end too; `clean` must bear being early, and being repeated."""
+    with undone_by(clean):
+        yield
+        with uninterrupted():
+            clean()
+
+
+@contextmanager
 def uninterrupted() -> Iterator[None]:
     """Keep stop signals waiting until the block is done."""
     if not hasattr(signal, "pthread_sigmask"):

@@ -12,7 +12,7 @@ from typing import Any
 from poolwright import catalog, releases
 from poolwright.errors import PoolwrightError, TargetExists, UsageError
 from poolwright.git import start_repository
-from poolwright.interrupts import undone_by, uninterrupted
+from poolwright.interrupts import cleaned_by, uninterrupted
 from poolwright.questions import evaluate
 
 _CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv")
@@ -98,11 +98,9 @@ def _stage(target: Path) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()  # where it was made for the project and the project did not come
 
-    with undone_by(remove):
+    with cleaned_by(remove):
         stage.mkdir(parents=True)
         yield stage
-        with uninterrupted():
-            shutil.rmtree(stage, ignore_errors=True)
 
 
 def render_from(template: Path, tag: str | None, given: Mapping[str, Any], source: Path, project: Path) -> None:

@@ -21,7 +21,7 @@ from poolwright.children import run
 from poolwright.errors import PoolwrightError, UsageError, quoted
 from poolwright.flags import ANSWERS_FILE, answers_file, answers_in, read_document
 from poolwright.git import environment, git
-from poolwright.interrupts import undone_by, uninterrupted
+from poolwright.interrupts import cleaned_by
 from poolwright.questions import Evaluation, carry_over
 from poolwright.render import render_from
 from poolwright.worktree import entry, require_clean, worktree
@@ -106,14 +106,11 @@ def prepared(project: Project, to: str | None, changes: Mapping[str, Any]) -> It
     if known.index(target) < known.index(project.tag):
         raise UsageError(f"{project.directory} is of release {project.tag[1:]}: it cannot go back to {target[1:]}.")
     stage = Path(tempfile.mkdtemp(prefix="poolwright-"))
-    remove = partial(shutil.rmtree, stage, ignore_errors=True)
-    with undone_by(remove):
+    with cleaned_by(partial(shutil.rmtree, stage, ignore_errors=True)):
         templates = {tag: releases.unpack(tag, stage / tag) for tag in {project.tag, target}}
         before, _ = carry_over(project.answers, {}, templates[project.tag])
         after, refused = carry_over(project.answers, changes, templates[target])
         yield Update(project, target, before, after, refused, stage)
-        with uninterrupted():
-            remove()
 
 
 def apply(update: Update, *, dry_run: bool, when_written: Callable[[], None] = lambda: None) -> Changes:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from poolwright.errors import PoolwrightError, TargetExists
 from poolwright.git import git
-from poolwright.interrupts import undone_by, uninterrupted
+from poolwright.interrupts import cleaned_by, uninterrupted
 
 _MOST_NAMED = 5
 _NEW = {"??", "!!"}
@@ -108,11 +108,9 @@ def worktree(top: Path, tree: Path) -> Iterator[Worktree]:
                 kept.parent.rmdir()  # where it was the only one
         shutil.rmtree(tree, ignore_errors=True)
 
-    with undone_by(remove):
+    with cleaned_by(remove):
         git(top, "worktree", "add", "--quiet", "--detach", str(tree), "HEAD")
         yield Worktree(tree, top)
-        with uninterrupted():
-            remove()
 
 
 def require_clean(directory: Path) -> None:
