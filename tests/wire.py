@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import struct
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from tests.processes import free_port
 
+RESET = struct.pack("ii", 1, 0)  # of SO_LINGER: the close is a reset
 QUIET_SECONDS = 0.05  # after the last answer; a late round trip is still counted
 
 
@@ -81,7 +83,10 @@ class Count:
 
 
 class Proxy:
-    """Listens on `port`, forwards to `server_port`; one thread, ended by `close()`."""
+    """Listens on `port`, forwards to `server_port`; one thread, ended by `close()`.
+
+    While the server is away it resets each connection as soon as that is made.
+    """
 
     def __init__(
         self,
@@ -138,6 +143,7 @@ class Proxy:
         try:
             server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
         except OSError:
+            to_app.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             to_app.close()
             return
         conversation = self._conversation()

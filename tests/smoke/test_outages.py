@@ -25,6 +25,7 @@ from tests.smoke.traffic import (
     sold,
     wait_for_metric,
 )
+from tests.wire import Proxy
 
 RECOVERY_SECONDS = 15
 NO_ANSWER = 0
@@ -129,6 +130,26 @@ def test_an_outage_under_load_gives_503_and_leaves_no_order_half_done(
         assert set(seen) == {200, 201, 503}, service.process.log()[-4000:]
         stock = client.get(f"/items/{item['id']}").json()["stock"]
         assert stock + sold(client) == 1_000_000
+
+
+@pytest.mark.fault("killed")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_connections_that_are_reset_as_soon_as_they_are_made_give_503(
+    own_server: Server, own_database: str, start_service: StartService
+) -> None:
+    """What is between app and server (a balancer, a port that is forwarded) still listens while the server is away."""
+    proxy = Proxy(own_server.port)
+    url = own_server.url(own_database, proxy.port)
+    pressed = small_pool(start_service, own_server, own_database, url=url, POOL_TIMEOUT_SECONDS=1)
+    try:
+        with pressed as (service, client), parallel(service, connections=8) as send:
+            own_server.kill()
+            answers = [send("GET", "/items") for _ in range(60)]
+            assert {answer.result().status for answer in answers} == {503}, service.process.log()[-4000:]
+            own_server.start()
+            wait_for_recovery(client, since=time.monotonic())
+    finally:
+        proxy.close()
 
 
 @pytest.mark.fault("frozen")

@@ -43,7 +43,7 @@ async def connect(options: dict[str, Any]) -> Connection:
             await connection._connect()
     except TimeoutError as error:
         raise UnavailableError("the database does not accept connections") from error
-    except (Error, OSError) as error:
+    except (Error, OSError, RuntimeError) as error:  # RuntimeError: aiomysql 0.3.2's where the server hangs up at once
         raise UnavailableError(f"cannot connect to the database: {error.__cause__ or error}") from error
     except BaseException:
         connection.close()  # aiomysql 0.3.2 leaves it open when it is cancelled

@@ -35,6 +35,6 @@ async def connect(options: dict[str, Any]) -> Connection:
             await connection.connect()
     except TimeoutError as error:
         raise UnavailableError("the database does not accept connections") from error
-    except (Error, OSError) as error:
+    except (Error, OSError, RuntimeError) as error:  # RuntimeError: asyncmy 0.2.18's where the server hangs up at once
         raise UnavailableError(f"cannot connect to the database: {error}") from error
     return connection
