@@ -11,7 +11,6 @@ from typing import Protocol
 
 from tests.processes import free_port
 
-RESET = struct.pack("ii", 1, 0)  # of SO_LINGER: the close is a reset
 QUIET_SECONDS = 0.05  # after the last answer; a late round trip is still counted
 
 
@@ -82,6 +81,14 @@ class Count:
     value = 0
 
 
+def _reset(connection: asyncio.StreamWriter) -> None:
+    if connection.transport.is_closing():
+        return
+    linger = struct.pack("ii", 1, 0)  # for no time: the close is a reset
+    connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    connection.transport.abort()
+
+
 class Proxy:
     """Listens on `port`, forwards to `server_port`; one thread, ended by `close()`.
 
@@ -104,6 +111,7 @@ class Proxy:
         self._answers = 0
         self._last_answer = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._to_apps: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -120,6 +128,10 @@ class Proxy:
             time.sleep(QUIET_SECONDS / 5)
         count.value = self._answers - before
 
+    def reset(self) -> None:
+        """Reset all connections, as seen from the app; the server sees them closed."""
+        asyncio.run_coroutine_threadsafe(self._reset_all(), self._loop).result(10)
+
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -128,6 +140,10 @@ class Proxy:
 
     async def _listen(self) -> None:
         self._listener = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+
+    async def _reset_all(self) -> None:
+        while self._to_apps:
+            _reset(self._to_apps.pop())
 
     async def _stop(self) -> None:
         self._listener.close()
@@ -143,9 +159,9 @@ class Proxy:
         try:
             server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
         except OSError:
-            to_app.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            to_app.close()
+            _reset(to_app)
             return
+        self._to_apps.add(to_app)
         conversation = self._conversation()
         awaiting = False
 
@@ -171,6 +187,7 @@ class Proxy:
             pass  # one side reset its connection; both are closed below
         finally:
             self.open -= 1
+            self._to_apps.discard(to_app)
             to_app.close()
             to_server.close()
 

@@ -1,5 +1,6 @@
 """The server goes away and comes back, the service is told to end: nobody has to restart anything."""
 
+import random
 import signal
 import threading
 import time
@@ -132,22 +133,67 @@ def test_an_outage_under_load_gives_503_and_leaves_no_order_half_done(
         assert stock + sold(client) == 1_000_000
 
 
-@pytest.mark.fault("killed")
+@pytest.mark.fault("reset")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_connections_that_are_reset_as_soon_as_they_are_made_give_503(
     own_server: Server, own_database: str, start_service: StartService
 ) -> None:
     """What is between app and server (a balancer, a port that is forwarded) still listens while the server is away."""
-    proxy = Proxy(own_server.port)
-    url = own_server.url(own_database, proxy.port)
-    pressed = small_pool(start_service, own_server, own_database, url=url, POOL_TIMEOUT_SECONDS=1)
-    try:
+    with proxy_to(own_server) as proxy:
+        url = own_server.url(own_database, proxy.port)
+        pressed = small_pool(start_service, own_server, own_database, url=url, POOL_TIMEOUT_SECONDS=1)
         with pressed as (service, client), parallel(service, connections=8) as send:
             own_server.kill()
             answers = [send("GET", "/items") for _ in range(60)]
             assert {answer.result().status for answer in answers} == {503}, service.process.log()[-4000:]
             own_server.start()
             wait_for_recovery(client, since=time.monotonic())
+
+
+@pytest.mark.fault("reset")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_connections_that_are_reset_at_random_moments_give_503(
+    server: Server, database: str, start_service: StartService
+) -> None:
+    with proxy_to(server) as proxy:
+        url = server.url(database, proxy.port)
+        pressed = small_pool(start_service, server, database, url=url, POOL_TIMEOUT_SECONDS=1)
+        with pressed as (service, client):
+            item = new_item(client, price_cents=1, stock=1_000_000)
+            with load(service, item["id"]) as seen:
+                opened = proxy.opened
+                for _ in range(60):
+                    time.sleep(random.uniform(0, 0.1))
+                    proxy.reset()
+            assert proxy.opened > opened + 30
+            assert set(seen) <= {200, 201, 503}, service.process.log()[-4000:]
+            wait_for_recovery(client, since=time.monotonic())
+            stock = client.get(f"/items/{item['id']}").json()["stock"]
+            assert stock + sold(client) == 1_000_000
+
+
+@pytest.mark.fault("reset")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+def test_a_service_whose_connections_were_reset_ends_in_order(
+    server: Server, database: str, start_service: StartService
+) -> None:
+    with proxy_to(server) as proxy:
+        service = start_service(server.url(database, proxy.port), **SMALL_POOL)
+        with parallel(service, connections=3) as send:
+            warm = [send("GET", "/items") for _ in range(30)]
+            assert {answer.result().status for answer in warm} == {200}
+        proxy.reset()
+        time.sleep(0.1)  # the service reads the reset
+        service.terminate()
+        assert service.process.wait(10) in {0, -signal.SIGTERM}
+        assert "Traceback" not in service.process.log()
+
+
+@contextmanager
+def proxy_to(server: Server) -> Iterator[Proxy]:
+    proxy = Proxy(server.port)
+    try:
+        yield proxy
     finally:
         proxy.close()
 

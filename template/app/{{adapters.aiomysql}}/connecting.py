@@ -24,6 +24,19 @@ class Connection(Transactional, aiomysql.Connection):  # type: ignore[misc]
         reader = self._reader
         return bool(reader is None or reader.eof_received or reader.exception() is not None)
 
+    async def ensure_closed(self) -> None:
+        """Close the connection; the server is told, unless it is the one that has closed it."""
+        if self.is_broken():
+            self.close()
+        else:
+            await super().ensure_closed()
+
+    def _write_bytes(self, data: bytes) -> None:
+        try:
+            super()._write_bytes(data)
+        except RuntimeError as error:  # uvloop's; aiomysql 0.3.2 hands it on
+            raise aiomysql.OperationalError(2006, "the server has closed the connection") from error
+
     async def _get_server_information(self) -> None:
         await super()._get_server_information()
         # aiomysql 0.3.2 goes on without TLS where the server offers none, or where somebody between says so.

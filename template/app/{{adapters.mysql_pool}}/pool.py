@@ -6,7 +6,7 @@ that takes, and a connection that was cut silently is lent as if it were whole.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import monotonic
 
 from app import plan
@@ -40,7 +40,8 @@ class ConnectionPool:
         while self._idle:
             _, connection = self._idle.pop()
             try:
-                await connection.ensure_closed()
+                with suppress(Error, OSError):  # it ends without a goodbye then
+                    await connection.ensure_closed()
             finally:
                 self._drop(connection)
 
