@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
 from tests.processes import free_port
 
@@ -90,7 +90,7 @@ def _reset(connection: asyncio.StreamWriter) -> None:
 
 
 class Proxy:
-    """Listens on `port`, forwards to `server_port`; one thread, ended by `close()`.
+    """Listens on `port`, forwards to `server_port`; one thread, ended by `close()` or at the end of a `with` block.
 
     While the server is away it resets each connection as soon as that is made.
     """
@@ -127,6 +127,12 @@ class Proxy:
         while time.monotonic() - max(left, self._last_answer) < QUIET_SECONDS:
             time.sleep(QUIET_SECONDS / 5)
         count.value = self._answers - before
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def reset(self) -> None:
         """Reset all connections, as seen from the app; the server sees them closed."""

@@ -139,7 +139,7 @@ def test_connections_that_are_reset_as_soon_as_they_are_made_give_503(
     own_server: Server, own_database: str, start_service: StartService
 ) -> None:
     """What is between app and server (a balancer, a port that is forwarded) still listens while the server is away."""
-    with proxy_to(own_server) as proxy:
+    with Proxy(own_server.port) as proxy:
         url = own_server.url(own_database, proxy.port)
         pressed = small_pool(start_service, own_server, own_database, url=url, POOL_TIMEOUT_SECONDS=1)
         with pressed as (service, client), parallel(service, connections=8) as send:
@@ -155,7 +155,7 @@ def test_connections_that_are_reset_as_soon_as_they_are_made_give_503(
 def test_connections_that_are_reset_at_random_moments_give_503(
     server: Server, database: str, start_service: StartService
 ) -> None:
-    with proxy_to(server) as proxy:
+    with Proxy(server.port) as proxy:
         url = server.url(database, proxy.port)
         pressed = small_pool(start_service, server, database, url=url, POOL_TIMEOUT_SECONDS=1)
         with pressed as (service, client):
@@ -177,7 +177,7 @@ def test_connections_that_are_reset_at_random_moments_give_503(
 def test_a_service_whose_connections_were_reset_ends_in_order(
     server: Server, database: str, start_service: StartService
 ) -> None:
-    with proxy_to(server) as proxy:
+    with Proxy(server.port) as proxy:
         service = start_service(server.url(database, proxy.port), **SMALL_POOL)
         with parallel(service, connections=3) as send:
             warm = [send("GET", "/items") for _ in range(30)]
@@ -187,15 +187,6 @@ def test_a_service_whose_connections_were_reset_ends_in_order(
         service.terminate()
         assert service.process.wait(10) in {0, -signal.SIGTERM}
         assert "Traceback" not in service.process.log()
-
-
-@contextmanager
-def proxy_to(server: Server) -> Iterator[Proxy]:
-    proxy = Proxy(server.port)
-    try:
-        yield proxy
-    finally:
-        proxy.close()
 
 
 @pytest.mark.fault("frozen")

@@ -14,7 +14,7 @@ from tests.servers import Database, Redis, Server
 from tests.service import Service, install
 from tests.smoke.layers import Layer, render
 from tests.smoke.test_project import run, run_in
-from tests.smoke.traffic import item_fields, new_item
+from tests.smoke.traffic import item_fields, new_item, parallel
 from tests.wire import Proxy
 
 REDIS_CONNECTIONS = 8  # the plan's, for each process
@@ -143,6 +143,29 @@ def test_without_redis_requests_are_slower_but_right(cached: Service, redis: Red
         finally:
             redis.thaw()
         change_and_read(18)
+
+
+def test_connections_to_redis_that_are_reset_cost_time_only(
+    cached_project: Path, server: Database, database: str, redis: Redis
+) -> None:
+    with Proxy(redis.port) as proxy:
+        url = redis.url.replace(str(redis.port), str(proxy.port))
+        service = Service(cached_project, server.url(database), REDIS_URL=url)
+        try:
+            with service.client() as client, parallel(service, connections=8) as send:
+                items = [new_item(client) for _ in range(8)]
+                for number in range(30):
+                    paths = [f"/items/{item['id']}" for item in items]
+                    changes = [send("PATCH", path, json={"stock": number}) for path in paths]
+                    time.sleep(random.uniform(0, 0.02))
+                    proxy.reset()
+                    assert {change.result().status for change in changes} == {200}
+                    reads = [send("GET", path) for path in paths]
+                    assert {read.result().response.json()["stock"] for read in reads} == {number}
+            assert proxy.opened > 60
+        finally:
+            service.stop()
+        assert "Traceback" not in service.process.log(), service.process.log()[-4000:]
 
 
 def key(item: dict[str, str]) -> str:

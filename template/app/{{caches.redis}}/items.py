@@ -8,10 +8,8 @@ from time import monotonic
 from typing import TypeVar
 from uuid import UUID
 
-from redis.exceptions import RedisError
-
 from app.cache import plan
-from app.cache.store import ItemStore
+from app.cache.store import ERRORS, ItemStore
 from app.schemas import Item
 
 T = TypeVar("T")
@@ -67,7 +65,7 @@ class ItemCache:
         try:
             async with asyncio.timeout(plan.TIMEOUT_SECONDS):
                 return await ask(*arguments)
-        except (RedisError, OSError, TimeoutError) as error:
+        except ERRORS as error:
             self._away_until = monotonic() + plan.PAUSE_SECONDS
             logger.warning("Redis does not answer, items are not cached: %r", error)
             return None
@@ -93,7 +91,7 @@ class ItemCache:
             try:
                 async with asyncio.timeout(plan.TIMEOUT_SECONDS):
                     await self._store.release(None)
-            except (RedisError, OSError, TimeoutError):
+            except ERRORS:
                 continue
             self._recovery = None
             return

@@ -15,8 +15,13 @@ from uuid import UUID, uuid4
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
 
 from app.cache import plan
+
+# What the methods raise while Redis is away. RuntimeError: by it uvloop refuses to write to a connection that was reset,
+# and redis 8.1 hands it on.
+ERRORS = (RedisError, OSError, RuntimeError)
 
 _ITEM = "{items}:"
 _GENERATION = _ITEM + "generation"
@@ -56,7 +61,7 @@ class Found:
 
 
 class ItemStore:
-    """Items in Redis; every method is one round trip, and raises what redis-py and the network raise."""
+    """Items in Redis; every method is one round trip, and raises ERRORS."""
 
     def __init__(self, url: str) -> None:
         self._redis = Redis(
@@ -70,6 +75,7 @@ class ItemStore:
                 socket_connect_timeout=None,
                 # A connection that died with the last Redis is opened anew.
                 retry=Retry(ExponentialWithJitterBackoff(cap=0.05, base=0.01), 2),
+                retry_on_error=[RuntimeError],  # see ERRORS
                 decode_responses=True,
             )
         )
