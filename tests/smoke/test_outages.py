@@ -153,11 +153,11 @@ def test_connections_that_are_reset_as_soon_as_they_are_made_give_503(
 @pytest.mark.fault("reset")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_connections_that_are_reset_at_random_moments_give_503(
-    server: Server, database: str, start_service: StartService
+    own_server: Server, own_database: str, start_service: StartService
 ) -> None:
-    with Proxy(server.port) as proxy:
-        url = server.url(database, proxy.port)
-        pressed = small_pool(start_service, server, database, url=url, POOL_TIMEOUT_SECONDS=1)
+    with Proxy(own_server.port) as proxy:
+        url = own_server.url(own_database, proxy.port)
+        pressed = small_pool(start_service, own_server, own_database, url=url, POOL_TIMEOUT_SECONDS=1)
         with pressed as (service, client):
             item = new_item(client, price_cents=1, stock=1_000_000)
             with load(service, item["id"]) as seen:

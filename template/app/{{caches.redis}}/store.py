@@ -19,8 +19,8 @@ from redis.exceptions import RedisError
 
 from app.cache import plan
 
-# What the methods raise while Redis is away. RuntimeError: by it uvloop refuses to write to a connection that was reset,
-# and redis 8.1 hands it on.
+# What the methods raise while Redis is away. RuntimeError: by it uvloop refuses to write to a connection that was
+# reset, and redis 8.1 hands it on.
 ERRORS = (RedisError, OSError, RuntimeError)
 
 _ITEM = "{items}:"
