@@ -145,6 +145,7 @@ def test_without_redis_requests_are_slower_but_right(cached: Service, redis: Red
         change_and_read(18)
 
 
+@pytest.mark.databases("sqlite")  # the cache is the same for all
 def test_connections_to_redis_that_are_reset_cost_time_only(
     cached_project: Path, server: Database, database: str, redis: Redis
 ) -> None:
