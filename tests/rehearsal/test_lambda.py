@@ -99,8 +99,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with ExitStack() as stack:
         stack.callback(server.close)
         server.start()
-        proxy = Proxy(server.port)
-        stack.callback(proxy.close)
+        proxy = stack.enter_context(Proxy(server.port))
         yield Stage(layer, rendered, server, server.create_database(), proxy)
 
 
@@ -209,9 +208,7 @@ def test_the_cache_and_the_replica_are_reached_too(tmp_path: Path) -> None:
         for started in (server, redis):
             stack.callback(started.close)
             started.start()
-        primary, replica = (Proxy(server.port) for _ in range(2))
-        stack.callback(primary.close)
-        stack.callback(replica.close)
+        primary, replica = (stack.enter_context(Proxy(server.port)) for _ in range(2))
         urls = {
             "DatabaseUrl": server.url(server.create_database(), port=primary.port),
             # It stands for a replica: what it holds differs, so that each read shows where it went.

@@ -51,8 +51,7 @@ def test_the_processes_of_a_deployment_wait_as_its_plan_says(tmp_path: Path) -> 
         server.start()
         name = server.create_database()
         migrate(project, server.url(name))
-        proxy = Proxy(server.port, delay_seconds=DELAY_SECONDS)
-        stack.callback(proxy.close)
+        proxy = stack.enter_context(Proxy(server.port, delay_seconds=DELAY_SECONDS))
         clients, sends = [], []
         for _ in range(deployment.instances):
             instance = Instance(deployment, project, server.url(name, proxy.port))

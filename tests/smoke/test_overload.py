@@ -4,8 +4,6 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -96,15 +94,6 @@ def _number(header: str, head: str) -> int:
     return int(found[1]) if found else 0
 
 
-@contextmanager
-def slow_wire(server: Server) -> Iterator[Proxy]:
-    proxy = Proxy(server.port, server.conversation)
-    try:
-        yield proxy
-    finally:
-        proxy.close()
-
-
 async def measure(port: int, path: str) -> tuple[float, float]:
     """The goodput as a part of the pool's capacity, and the time to a refusal as a part of the time of an answer."""
     few = Crowd(port, path)
@@ -128,7 +117,7 @@ async def measure(port: int, path: str) -> tuple[float, float]:
 def test_512_clients_get_what_3_connections_can_serve_and_the_rest_are_refused_fast(
     server: Server, database: str, start_service: StartService
 ) -> None:
-    with slow_wire(server) as proxy:
+    with Proxy(server.port, server.conversation) as proxy:
         url = server.url(database, port=proxy.port)
         limits = {"POOL_TIMEOUT_SECONDS": 5, "POOL_MAX_WAITING": 2 * POOL_LIMIT}
         with small_pool(start_service, server, database, url=url, **limits) as (service, client):

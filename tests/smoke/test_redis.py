@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,18 @@ def redis() -> Iterator[Redis]:
 
 @pytest.fixture
 def cached(cached_project: Path, server: Database, database: str, redis: Redis) -> Iterator[Service]:
-    service = Service(cached_project, server.url(database), REDIS_URL=redis.url)
-    yield service
-    service.stop()
+    with serving(cached_project, server.url(database), redis.url) as service:
+        yield service
+
+
+@contextmanager
+def serving(project: Path, url: str, redis_url: str) -> Iterator[Service]:
+    """A service of the project; at its end its log has no traceback."""
+    service = Service(project, url, REDIS_URL=redis_url)
+    try:
+        yield service
+    finally:
+        service.stop()
     assert "Traceback" not in service.process.log(), service.process.log()[-4000:]
 
 
@@ -64,26 +74,21 @@ def test_the_cache_s_types_are_right(cached_project: Path, packages: Path, serve
 def test_a_cached_read_asks_the_database_nothing(
     cached_project: Path, server: Server, database: str, redis: Redis
 ) -> None:
-    proxy = Proxy(server.port, server.conversation)
-    service = Service(cached_project, server.url(database, port=proxy.port), REDIS_URL=redis.url)
-    try:
-        with service.client() as client:
+    with Proxy(server.port, server.conversation) as proxy:
+        url = server.url(database, port=proxy.port)
+        with serving(cached_project, url, redis.url) as service, service.client() as client:
             item = new_item(client)
             assert client.get(f"/items/{item['id']}").json() == item
             with proxy.counting() as count:
                 for _ in range(20):
                     assert client.get(f"/items/{item['id']}").json() == item
             assert count.value == 0
-    finally:
-        service.stop()
-        proxy.close()
 
 
 def test_two_processes_never_answer_what_was_before_a_finished_write(
     cached_project: Path, server: Database, database: str, redis: Redis, cached: Service
 ) -> None:
-    other = Service(cached_project, server.url(database), REDIS_URL=redis.url)
-    try:
+    with serving(cached_project, server.url(database), redis.url) as other:
         with cached.client() as writer:
             item = new_item(writer, stock=0)
             path = f"/items/{item['id']}"
@@ -116,8 +121,6 @@ def test_two_processes_never_answer_what_was_before_a_finished_write(
                     finished.set()
                 assert [old for reader in readers for old in reader.result()] == []
         assert redis.clients() <= 2 * REDIS_CONNECTIONS
-    finally:
-        other.stop()
 
 
 def test_without_redis_requests_are_slower_but_right(cached: Service, redis: Redis) -> None:
@@ -150,23 +153,21 @@ def test_connections_to_redis_that_are_reset_cost_time_only(
     cached_project: Path, server: Database, database: str, redis: Redis
 ) -> None:
     with Proxy(redis.port) as proxy:
-        url = redis.url.replace(str(redis.port), str(proxy.port))
-        service = Service(cached_project, server.url(database), REDIS_URL=url)
-        try:
-            with service.client() as client, parallel(service, connections=8) as send:
-                items = [new_item(client) for _ in range(8)]
-                for number in range(30):
-                    paths = [f"/items/{item['id']}" for item in items]
-                    changes = [send("PATCH", path, json={"stock": number}) for path in paths]
-                    time.sleep(random.uniform(0, 0.02))
-                    proxy.reset()
-                    assert {change.result().status for change in changes} == {200}
-                    reads = [send("GET", path) for path in paths]
-                    assert {read.result().response.json()["stock"] for read in reads} == {number}
+        redis_url = redis.url.replace(str(redis.port), str(proxy.port))
+        with (
+            serving(cached_project, server.url(database), redis_url) as service,
+            service.client() as client,
+            parallel(service, connections=8) as send,
+        ):
+            paths = [f"/items/{new_item(client)['id']}" for _ in range(8)]
+            for number in range(30):
+                changes = [send("PATCH", path, json={"stock": number}) for path in paths]
+                time.sleep(random.uniform(0, 0.02))
+                proxy.reset()
+                assert {change.result().status for change in changes} == {200}
+                reads = [send("GET", path) for path in paths]
+                assert {read.result().response.json()["stock"] for read in reads} == {number}
             assert proxy.opened > 60
-        finally:
-            service.stop()
-        assert "Traceback" not in service.process.log(), service.process.log()[-4000:]
 
 
 def key(item: dict[str, str]) -> str:

@@ -45,13 +45,12 @@ def service(tmp_path: Path) -> Iterator[Service]:
     server = PostgreSQL()
     try:
         server.start()
-        proxy = Proxy(server.port, delay_seconds=DELAY_SECONDS)
         name = server.create_database()
         migrate(project, server.url(name))
-        running = Service(project, server.url(name, port=proxy.port), POOL_SIZE=POOL, MAX_OVERFLOW=0)
-        yield running
-        running.stop()
-        proxy.close()
+        with Proxy(server.port, delay_seconds=DELAY_SECONDS) as proxy:
+            running = Service(project, server.url(name, port=proxy.port), POOL_SIZE=POOL, MAX_OVERFLOW=0)
+            yield running
+            running.stop()
     finally:
         server.close()
 

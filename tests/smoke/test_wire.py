@@ -28,9 +28,8 @@ REQUESTS: dict[str, Request] = {
 
 @pytest.fixture(scope="session")
 def proxy(server: Server) -> Iterator[Proxy]:
-    made = Proxy(server.port, server.conversation)
-    yield made
-    made.close()
+    with Proxy(server.port, server.conversation) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
