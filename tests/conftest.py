@@ -5,6 +5,9 @@ from tests.rehearsal.table import RehearsalTable
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-layers", action="store_true", help="no test is content with one layer of each driver or database"
+    )
     parser.addoption("--write-tables", action="store_true", help="write the tables that the tests make to README.md")
 
 

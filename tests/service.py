@@ -6,7 +6,9 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -76,6 +78,7 @@ class Service:
     def __init__(
         self, project: Path, database_url: str, *, app: str = "app.main:app", workers: int = 1, **settings: object
     ) -> None:
+        self.started = time.monotonic()
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         command: list[str | Path] = [project / ".venv" / "bin" / "uvicorn", app]
@@ -97,6 +100,15 @@ class Service:
 
     def client(self, connections: int = 10) -> httpx2.Client:
         return client_of(self.base_url, connections)
+
+    def connections_to(self, port: int) -> int:
+        """TCP connections of the process to that port of this machine."""
+        inodes = set()
+        for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                inodes.add(os.readlink(descriptor))
+        lines = [line.split() for line in Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]]
+        return sum(int(line[2].split(":")[1], 16) == port and f"socket:[{line[9]}]" in inodes for line in lines)
 
     def threads(self) -> int:
         """Operating system threads of the process."""

@@ -1,11 +1,12 @@
 """One rendered project, virtual environment and running service for each layer; every test runs once for each layer.
 
 `@pytest.mark.databases("postgresql", ...)` restricts a test to the databases where its subject exists, and
-`@pytest.mark.each_driver` or `each_database` to one layer of each, where nothing else of a layer matters.
+`@pytest.mark.each_driver` or `each_database` to one layer of each, where nothing else of a layer matters
+(`make test-all` runs these on every layer, too).
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -13,7 +14,8 @@ import pytest
 
 from tests.servers import DATABASES, Database, Server
 from tests.service import Service, install, migrate
-from tests.smoke.layers import Layer, all_layers, render
+from tests.smoke.layers import Layer, all_layers, one_of_each, render
+from tests.smoke.shared import SharedServices
 from tests.smoke.traffic import StartService
 
 
@@ -30,8 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("databases"):
         layers = [layer for layer in layers if layer.database in mark.args]
     for axis in ("driver", "database"):
-        if metafunc.definition.get_closest_marker(f"each_{axis}"):
-            layers = list({getattr(layer, axis): layer for layer in reversed(layers)}.values())
+        if metafunc.definition.get_closest_marker(f"each_{axis}") and not metafunc.config.getoption("--all-layers"):
+            layers = one_of_each(axis, layers)
     # One worker of pytest-xdist takes all tests of a layer: `--dist loadgroup`.
     parameters = [pytest.param(layer, id=str(layer), marks=pytest.mark.xdist_group(str(layer))) for layer in layers]
     metafunc.parametrize("layer", parameters, indirect=True, scope="session")
@@ -86,9 +88,37 @@ def secured_server(layer: Layer, started_databases: Callable[..., Database]) -> 
     return started_databases(layer.database, secured=True)
 
 
+@pytest.fixture(scope="session")
+def server_of_layer(layer: Layer) -> Iterator[Server]:
+    with _started(layer) as made:
+        yield made
+
+
+@pytest.fixture
+def mortal_server(server_of_layer: Server) -> Server:
+    """For the tests of one layer, which may kill and start it; their data stays."""
+    if not server_of_layer.running:  # a test failed
+        server_of_layer.start()
+    return server_of_layer
+
+
+@pytest.fixture(scope="session")
+def mortal_database(project: Path, server_of_layer: Server) -> str:
+    """Migrated, on `mortal_server`; shared by the tests of a layer."""
+    name = server_of_layer.create_database()
+    migrate(project, server_of_layer.url(name))
+    return name
+
+
 @pytest.fixture
 def own_server(layer: Layer) -> Iterator[Server]:
-    """Started for one test, which may kill it."""
+    """Started for one test, which may change its settings or count all its connections."""
+    with _started(layer) as made:
+        yield made
+
+
+@contextmanager
+def _started(layer: Layer) -> Iterator[Server]:
     made = DATABASES[layer.database]()
     assert isinstance(made, Server), "restrict the test with @pytest.mark.databases"
     try:
@@ -140,3 +170,19 @@ def start_service(project: Path) -> Iterator[StartService]:
             return running
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def shared_service(project: Path) -> Iterator[SharedServices]:
+    """For what leaves a service as it was; all end with the tests of the layer."""
+    services = SharedServices(project, most=10)
+    yield services
+    services.stop()
+
+
+@pytest.fixture(scope="session")
+def mortal_service(project: Path) -> Iterator[SharedServices]:
+    """Services on `mortal_server`, one at a time, so that its connections can be counted."""
+    services = SharedServices(project, most=1)
+    yield services
+    services.stop()

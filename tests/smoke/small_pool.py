@@ -1,7 +1,9 @@
 """A service with a pool that is small enough to be pressed, and what must hold of it after every fault."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -25,8 +27,12 @@ def small_pool(
     That is: no connection is lent, all can be, nothing is idle in a transaction, and the server has no more connections
     than planned.
     """
+    asked = time.monotonic()
     others = _count_connections(server, database)
-    service = start_service(url or server.url(database), **{**SMALL_POOL, **settings})
+    url = url or server.url(database)
+    service = start_service(url, **{**SMALL_POOL, **settings})
+    if isinstance(server, Server) and service.started < asked:  # a shared one: its connections were counted too
+        others -= service.connections_to(urlsplit(url).port or server.port)
     with service.client() as client:
         yield service, client
         wait_for_metric(client, "db_pool_in_use", 0, SETTLE_SECONDS)

@@ -62,6 +62,7 @@ def test_a_password_can_hold_characters_that_urls_use(
 
 @pytest.mark.fault("TLS")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
+@pytest.mark.each_driver
 @pytest.mark.parametrize("fault", ["authority", "host"])
 def test_a_certificate_that_is_not_the_server_s_is_refused(
     access: Access, start_service: StartService, fault: str
@@ -96,6 +97,7 @@ def test_a_server_on_another_machine_must_have_a_certificate_that_holds(
 
 @pytest.mark.fault("role limit")
 @pytest.mark.databases("postgresql", "mysql")
+@pytest.mark.each_driver
 def test_a_role_with_fewer_connections_than_the_pool_serves_with_those(
     server: PostgreSQL | MySQL, database: str, start_service: StartService
 ) -> None:

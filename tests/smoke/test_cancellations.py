@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers import Database
 from tests.smoke.small_pool import small_pool
-from tests.smoke.traffic import Answer, Json, StartService, item_fields, new_item, parallel, sold
+from tests.smoke.traffic import PATIENT, Answer, Json, StartService, item_fields, new_item, parallel, sold
 
 CANCELLATIONS = 600
 AT_ONCE = 6
@@ -23,8 +23,7 @@ def test_600_cancelled_requests_leave_no_connection_and_no_transaction_behind(
     server: Database, database: str, start_service: StartService
 ) -> None:
     chance = random.Random(CANCELLATIONS)
-    patient: Json = {"POOL_TIMEOUT_SECONDS": 20, "POOL_MAX_WAITING": 200}
-    pressed = small_pool(start_service, server, database, **patient, **APP)
+    pressed = small_pool(start_service, server, database, **PATIENT, **APP)
     with pressed as (service, client), parallel(service, AT_ONCE) as send:
         item = new_item(client, price_cents=1, stock=STOCK)
         sold_before = sold(client)

@@ -11,6 +11,7 @@ from tests.servers import Database
 from tests.service import Service
 from tests.smoke.small_pool import POOL_LIMIT, small_pool
 from tests.smoke.traffic import (
+    PATIENT,
     Answer,
     StartService,
     assert_unavailable,
@@ -30,9 +31,9 @@ def statuses(answers: list[Future[Answer]]) -> list[int]:
 
 @pytest.mark.fault("exhausted")
 def test_an_exhausted_pool_answers_503_within_the_pool_timeout(
-    server: Database, database: str, start_service: StartService
+    server: Database, database: str, shared_service: StartService
 ) -> None:
-    pressed = small_pool(start_service, server, database, POOL_TIMEOUT_SECONDS=1)
+    pressed = small_pool(shared_service, server, database, POOL_TIMEOUT_SECONDS=1)
     with pressed as (service, client), parallel(service) as send:
         with server.blocked(database, seconds=3):
             holding = [send("POST", "/items", json=item_fields()) for _ in range(POOL_LIMIT)]
@@ -69,9 +70,9 @@ def test_requests_over_the_waiting_limit_are_refused_at_once(
 @pytest.mark.fault("timeout")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_a_statement_over_its_timeout_is_504_and_its_connection_is_usable_again(
-    server: Database, database: str, start_service: StartService
+    server: Database, database: str, shared_service: StartService
 ) -> None:
-    pressed = small_pool(start_service, server, database, STATEMENT_TIMEOUT_SECONDS=1)
+    pressed = small_pool(shared_service, server, database, STATEMENT_TIMEOUT_SECONDS=1)
     with pressed as (service, client), parallel(service) as send:
         item = new_item(client)
         path = f"/items/{item['id']}"
@@ -90,9 +91,9 @@ def test_a_statement_over_its_timeout_is_504_and_its_connection_is_usable_again(
 @pytest.mark.fault("timeout")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_an_order_that_is_stopped_halfway_takes_no_stock(
-    server: Database, database: str, start_service: StartService
+    server: Database, database: str, shared_service: StartService
 ) -> None:
-    with small_pool(start_service, server, database, STATEMENT_TIMEOUT_SECONDS=1) as (_, client):
+    with small_pool(shared_service, server, database, STATEMENT_TIMEOUT_SECONDS=1) as (_, client):
         item = new_item(client)
         with server.blocked(database, seconds=1.5, table="orders"):
             stopped = client.post("/orders", json={"item_id": item["id"], "quantity": 1})
@@ -119,30 +120,32 @@ def test_a_write_lock_held_over_the_timeout_is_503_while_reads_go_on(
         assert statuses([send("POST", "/items", json=item_fields()) for _ in range(9)]) == [201] * 9
 
 
-def connection_that_reads_nothing(service: Service, requests: int) -> socket.socket:
-    """Sends requests for the longest page and leaves the answers in the kernel, whose buffers they overfill."""
+def connection_that_reads_nothing(service: Service, path: str, requests: int) -> socket.socket:
+    """Sends requests for a long page and leaves the answers in the kernel, whose buffers they overfill."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     # The server's send buffer grows with the size of segments, on loopback to megabytes.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
     connection.connect(("127.0.0.1", service.port))
-    connection.sendall(b"GET /items?limit=200 HTTP/1.1\r\nHost: localhost\r\n\r\n" * requests)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * requests)
     return connection
 
 
 @pytest.mark.fault("slow readers")
 def test_clients_that_read_nothing_hold_no_database_connection(
-    server: Database, new_database: str, start_service: StartService
+    server: Database, database: str, shared_service: StartService
 ) -> None:
     clients: list[socket.socket] = []
-    pressed = small_pool(start_service, server, new_database, POOL_TIMEOUT_SECONDS=2, POOL_MAX_WAITING=100)
-    with pressed as (service, client):
+    with small_pool(shared_service, server, database, **PATIENT) as (service, client):
+        last = new_item(client)["id"]
         # 200 names of 200 characters of 4 bytes: a page of more than 160,000 bytes.
         names = ("\N{ROCKET}" * 197 + f"{number:03}" for number in range(200))
         page = [item_fields(name=name) for name in names]
         assert client.put("/items", json=page).status_code == 200
+        path = f"/items?limit=200&after={last}"
+        assert len(client.get(path).json()) == 200
         try:
-            clients += [connection_that_reads_nothing(service, requests=3) for _ in range(40)]
+            clients += [connection_that_reads_nothing(service, path, requests=3) for _ in range(40)]
             wait_until(lambda: stalled_answers(service, clients) == 40, 10, "all clients have stopped reading")
             wait_for_metric(client, "db_pool_in_use", 0)
             for _ in range(20):

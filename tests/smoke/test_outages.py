@@ -14,7 +14,8 @@ import pytest
 
 from tests.processes import wait_until
 from tests.servers import Database, Server
-from tests.service import Service, migrate
+from tests.service import Service, start_migration
+from tests.smoke.shared import SharedServices
 from tests.smoke.small_pool import SMALL_POOL, small_pool
 from tests.smoke.traffic import (
     Answer,
@@ -34,12 +35,11 @@ NO_ANSWER = 0
 CLIENT_TIMEOUT_SECONDS = 20  # after which clients give up: app/plan.py's last limit
 
 
-@pytest.fixture
-def own_database(project: Path, own_server: Server) -> str:
-    """Migrated, on a server that this test may kill."""
-    name = own_server.create_database()
-    migrate(project, own_server.url(name))
-    return name
+@pytest.fixture(scope="session")
+def resets(server_of_layer: Server) -> Iterator[Proxy]:
+    """Stands before `mortal_server`, and can reset connections."""
+    with Proxy(server_of_layer.port) as made:
+        yield made
 
 
 def wait_for_recovery(client: httpx2.Client, since: float) -> None:
@@ -84,21 +84,21 @@ def load(service: Service, item_id: str, clients: int = 8) -> Iterator[list[int]
 
 
 def stock_and_sold(client: httpx2.Client, item: Json) -> int:
-    """What is left of an item of 1 cent and what was sold, on a database without other orders."""
+    """What is left of an item of 1 cent and what was sold, of that and of all before."""
     return int(client.get(f"/items/{item['id']}").json()["stock"]) + sold(client)
 
 
 @pytest.mark.fault("killed")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_a_restart_of_the_server_between_requests_costs_no_request(
-    own_server: Server, own_database: str, start_service: StartService
+    mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
-    pressed = small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1)
+    pressed = small_pool(mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1)
     with pressed as (service, client), parallel(service) as send:
         warm = [send("GET", "/items") for _ in range(30)]
         assert {answer.result().status for answer in warm} == {200}
-        own_server.kill()
-        own_server.start()
+        mortal_server.kill()
+        mortal_server.start()
         time.sleep(1.2)  # connections that are idle for more than a second are checked before use
         for _ in range(10):
             assert client.get("/items").status_code == 200
@@ -108,15 +108,15 @@ def test_a_restart_of_the_server_between_requests_costs_no_request(
 @pytest.mark.fault("killed")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_an_outage_answers_503_and_ends_with_the_server_back(
-    own_server: Server, own_database: str, start_service: StartService
+    mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
-    with small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1) as (_, client):
+    with small_pool(mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1) as (_, client):
         new_item(client)
-        own_server.kill()
+        mortal_server.kill()
         for path in ["/items", "/readyz", "/items", "/orders/revenue"]:
             assert_unavailable(client.get(path))
         assert client.get("/livez").status_code == 200
-        own_server.start()
+        mortal_server.start()
         wait_for_recovery(client, since=time.monotonic())
         assert client.get("/readyz").status_code == 200
 
@@ -124,56 +124,56 @@ def test_an_outage_answers_503_and_ends_with_the_server_back(
 @pytest.mark.fault("killed")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_an_outage_under_load_gives_503_and_leaves_no_order_half_done(
-    own_server: Server, own_database: str, start_service: StartService
+    mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
-    with small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1) as (service, client):
+    with small_pool(mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1) as (service, client):
         item = new_item(client, price_cents=1, stock=1_000_000)
+        before = stock_and_sold(client, item)
         with load(service, item["id"]) as seen:
             wait_until(lambda: len(seen) > 50, 10, "the load runs")
-            own_server.kill()
+            mortal_server.kill()
             wait_until(lambda: 503 in seen, 10, "the load meets the outage")
-            own_server.start()
+            mortal_server.start()
             wait_for_recovery(client, since=time.monotonic())
         assert set(seen) == {200, 201, 503}, service.process.log()[-4000:]
-        assert stock_and_sold(client, item) == 1_000_000
+        assert stock_and_sold(client, item) == before
 
 
 @pytest.mark.fault("reset")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_connections_that_are_reset_as_soon_as_they_are_made_give_503(
-    own_server: Server, own_database: str, start_service: StartService
+    resets: Proxy, mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
     """What is between app and server (a balancer, a port that is forwarded) still listens while the server is away."""
-    with Proxy(own_server.port) as proxy:
-        url = own_server.url(own_database, proxy.port)
-        pressed = small_pool(start_service, own_server, own_database, url=url, POOL_TIMEOUT_SECONDS=1)
-        with pressed as (service, client), parallel(service, connections=8) as send:
-            own_server.kill()
-            answers = [send("GET", "/items") for _ in range(60)]
-            assert {answer.result().status for answer in answers} == {503}, service.process.log()[-4000:]
-            own_server.start()
-            wait_for_recovery(client, since=time.monotonic())
+    url = mortal_server.url(mortal_database, resets.port)
+    pressed = small_pool(mortal_service, mortal_server, mortal_database, url=url, POOL_TIMEOUT_SECONDS=1)
+    with pressed as (service, client), parallel(service, connections=8) as send:
+        mortal_server.kill()
+        answers = [send("GET", "/items") for _ in range(60)]
+        assert {answer.result().status for answer in answers} == {503}, service.process.log()[-4000:]
+        mortal_server.start()
+        wait_for_recovery(client, since=time.monotonic())
 
 
 @pytest.mark.fault("reset")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_connections_that_are_reset_at_random_moments_give_503(
-    own_server: Server, own_database: str, start_service: StartService
+    resets: Proxy, mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
-    with Proxy(own_server.port) as proxy:
-        url = own_server.url(own_database, proxy.port)
-        pressed = small_pool(start_service, own_server, own_database, url=url, POOL_TIMEOUT_SECONDS=1)
-        with pressed as (service, client):
-            item = new_item(client, price_cents=1, stock=1_000_000)
-            with load(service, item["id"]) as seen:
-                opened = proxy.opened
-                for _ in range(60):
-                    time.sleep(random.uniform(0, 0.1))
-                    proxy.reset()
-            assert proxy.opened > opened + 30
-            assert set(seen) <= {200, 201, 503}, service.process.log()[-4000:]
-            wait_for_recovery(client, since=time.monotonic())
-            assert stock_and_sold(client, item) == 1_000_000
+    url = mortal_server.url(mortal_database, resets.port)
+    pressed = small_pool(mortal_service, mortal_server, mortal_database, url=url, POOL_TIMEOUT_SECONDS=1)
+    with pressed as (service, client):
+        item = new_item(client, price_cents=1, stock=1_000_000)
+        before = stock_and_sold(client, item)
+        with load(service, item["id"]) as seen:
+            opened = resets.opened
+            for _ in range(60):
+                time.sleep(random.uniform(0, 0.1))
+                resets.reset()
+        assert resets.opened > opened + 30
+        assert set(seen) <= {200, 201, 503}, service.process.log()[-4000:]
+        wait_for_recovery(client, since=time.monotonic())
+        assert stock_and_sold(client, item) == before
 
 
 @pytest.mark.fault("reset")
@@ -196,12 +196,14 @@ def test_a_service_whose_connections_were_reset_ends_in_order(
 @pytest.mark.fault("frozen")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_a_server_that_answers_nothing_is_an_error_within_the_time_limits(
-    own_server: Server, own_database: str, start_service: StartService
+    mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
-    pressed = small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1, STATEMENT_TIMEOUT_SECONDS=1)
+    pressed = small_pool(
+        mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1, STATEMENT_TIMEOUT_SECONDS=1
+    )
     with pressed as (service, client), parallel(service) as send:
         new_item(client)
-        own_server.freeze()
+        mortal_server.freeze()
         try:
             stuck = [send("GET", "/items") for _ in range(3)]
             stuck += [send("POST", "/items", json=item_fields()) for _ in range(3)]
@@ -209,35 +211,45 @@ def test_a_server_that_answers_nothing_is_an_error_within_the_time_limits(
             assert max(answer.result().seconds for answer in stuck) <= CLIENT_TIMEOUT_SECONDS
             assert client.get("/livez").status_code == 200
         finally:
-            own_server.thaw()
+            mortal_server.thaw()
         wait_for_recovery(client, since=time.monotonic())
 
 
 @pytest.mark.fault("away")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_a_service_that_starts_before_its_server_serves_once_it_is_there(
-    own_server: Server, own_database: str, start_service: StartService
+    mortal_server: Server, mortal_database: str, mortal_service: SharedServices
 ) -> None:
-    own_server.kill()
-    with small_pool(start_service, own_server, own_database, POOL_TIMEOUT_SECONDS=1) as (_, client):
+    mortal_service.stop()
+    mortal_server.kill()
+    with small_pool(mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1) as (_, client):
         assert client.get("/livez").status_code == 200
-        assert_unavailable(client.get("/readyz"))
-        assert_unavailable(client.post("/items", json=item_fields()))
-        own_server.start()
+        for method, path, body in [
+            ("GET", "/readyz", None),
+            ("GET", "/items", None),
+            ("POST", "/items", item_fields()),
+            ("PUT", "/items", [item_fields()]),
+            ("GET", "/orders/revenue", None),
+        ]:
+            assert_unavailable(client.request(method, path, json=body))
+        assert client.get("/metrics").status_code == 200
+        mortal_server.start()
         back = time.monotonic()
         wait_until(lambda: client.get("/readyz").status_code == 200, RECOVERY_SECONDS, "/readyz is 200")
         wait_for_recovery(client, since=back)
 
 
 @pytest.mark.fault("away")
-def test_a_service_is_not_ready_until_its_database_is_migrated(
+def test_a_service_is_not_ready_until_its_database_is_migrated_were_it_four_times_at_once(
     project: Path, server: Database, start_service: StartService
 ) -> None:
     url = server.url(server.create_database())
     with start_service(url).client() as client:
         assert client.get("/livez").status_code == 200
         assert_unavailable(client.get("/readyz"))
-        migrate(project, url)
+        running = [start_migration(project, url) for _ in range(4)]
+        outputs = [process.communicate(timeout=60)[0] for process in running]
+        assert [process.returncode for process in running] == [0] * 4, "\n".join(outputs)
         assert client.get("/readyz").status_code == 200
         new_item(client)
 

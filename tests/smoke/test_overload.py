@@ -114,6 +114,7 @@ async def measure(port: int, path: str) -> tuple[float, float]:
 
 @pytest.mark.fault("512 clients")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
+@pytest.mark.each_driver
 def test_512_clients_get_what_3_connections_can_serve_and_the_rest_are_refused_fast(
     server: Server, database: str, start_service: StartService
 ) -> None:

@@ -5,17 +5,17 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.processes import wait_until
 from tests.servers import Database, Server
-from tests.service import Service, migrate
+from tests.service import Service
 from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, small_pool
 from tests.smoke.traffic import (
-    Json,
+    MIDDLING_POOL,
+    PATIENT,
     StartService,
     item_fields,
     metric,
@@ -25,12 +25,10 @@ from tests.smoke.traffic import (
     wait_for_metric,
 )
 
-PATIENT: Json = {"POOL_TIMEOUT_SECONDS": 20, "POOL_MAX_WAITING": 200}
-
 
 @pytest.mark.fault("races")
-def test_60_orders_for_20_pieces_sell_exactly_20(server: Database, database: str, start_service: StartService) -> None:
-    service = start_service(server.url(database), **PATIENT)
+def test_60_orders_for_20_pieces_sell_exactly_20(server: Database, database: str, shared_service: StartService) -> None:
+    service = shared_service(server.url(database), **MIDDLING_POOL, **PATIENT)
     with service.client() as client, parallel(service) as send:
         item = new_item(client, stock=20)
         body = {"item_id": item["id"], "quantity": 1}
@@ -56,10 +54,10 @@ def request_and_leave(service: Service, method: str, path: str, body: str, secon
 
 @pytest.mark.fault("cancelled")
 def test_200_clients_that_leave_at_random_moments_leak_nothing(
-    server: Database, database: str, start_service: StartService
+    server: Database, database: str, shared_service: StartService
 ) -> None:
     chance = random.Random(200)
-    with small_pool(start_service, server, database, **PATIENT) as (service, client):
+    with small_pool(shared_service, server, database, **PATIENT) as (service, client):
         item = new_item(client, price_cents=1, stock=10_000)
         sold_before = sold(client)
         order = f'{{"item_id": "{item["id"]}", "quantity": 1}}'
@@ -87,19 +85,19 @@ def test_200_clients_that_leave_at_random_moments_leak_nothing(
 
 @pytest.mark.fault("races")
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
+@pytest.mark.each_driver
 def test_connections_never_exceed_the_plan_however_many_ask(
-    own_server: Server, project: Path, start_service: StartService
+    mortal_server: Server, mortal_database: str, start_service: StartService
 ) -> None:
-    database = own_server.create_database()
-    migrate(project, own_server.url(database))
-    service = start_service(own_server.url(database), workers=2, **SMALL_POOL, **PATIENT)
-    planned = 2 * (POOL_LIMIT + own_server.connections_beside_pool)
+    others = mortal_server.connections(mortal_database)
+    service = start_service(mortal_server.url(mortal_database), workers=2, **SMALL_POOL, **PATIENT)
+    planned = 2 * (POOL_LIMIT + mortal_server.connections_beside_pool)
     finished = threading.Event()
     seen: list[int] = []
 
     def watch() -> None:
         while not finished.is_set():
-            seen.append(own_server.connections(database))
+            seen.append(mortal_server.connections(mortal_database) - others)
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -116,17 +114,16 @@ def test_connections_never_exceed_the_plan_however_many_ask(
 @pytest.mark.fault("races")
 @pytest.mark.databases("postgresql", "mongodb")
 def test_a_full_pool_opens_the_connections_that_the_plan_counts(
-    own_server: Server, project: Path, start_service: StartService
+    mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
-    database = own_server.create_database()
-    migrate(project, own_server.url(database))
-    service = start_service(own_server.url(database), **SMALL_POOL, **PATIENT)
-    with service.client() as client, parallel(service) as send:
-        with own_server.blocked(database, seconds=2):
+    pressed = small_pool(mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1)
+    with pressed as (service, client), parallel(service) as send:
+        with mortal_server.blocked(mortal_database, seconds=2):
             holding = [send("POST", "/items", json=item_fields()) for _ in range(POOL_LIMIT)]
             wait_for_metric(client, "db_pool_in_use", POOL_LIMIT)
-            planned = POOL_LIMIT + own_server.connections_beside_pool
-            wait_until(lambda: own_server.connections(database) == planned, 5, f"{planned} connections")
+            planned = POOL_LIMIT + mortal_server.connections_beside_pool
+            seen = mortal_server.connections
+            wait_until(lambda: seen(mortal_database) == planned, 5, f"{planned} connections")
             # Now, not later: SQLAlchemy closes what is above the pool size when it comes back.
             assert metric(client, "db_pool_open") == POOL_LIMIT
         assert [answer.result().status for answer in holding] == [201] * POOL_LIMIT

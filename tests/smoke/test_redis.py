@@ -57,6 +57,7 @@ def serving(project: Path, url: str, redis_url: str) -> Iterator[Service]:
     assert "Traceback" not in service.process.log(), service.process.log()[-4000:]
 
 
+@pytest.mark.each_driver
 def test_the_projects_own_tests_of_the_cache_pass(
     cached_project: Path, packages: Path, server: Database, database: str, redis: Redis
 ) -> None:
@@ -71,6 +72,7 @@ def test_the_cache_s_types_are_right(cached_project: Path, packages: Path, serve
 
 
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
+@pytest.mark.each_driver
 def test_a_cached_read_asks_the_database_nothing(
     cached_project: Path, server: Server, database: str, redis: Redis
 ) -> None:
@@ -85,6 +87,7 @@ def test_a_cached_read_asks_the_database_nothing(
             assert count.value == 0
 
 
+@pytest.mark.each_driver
 def test_two_processes_never_answer_what_was_before_a_finished_write(
     cached_project: Path, server: Database, database: str, redis: Redis, cached: Service
 ) -> None:
@@ -123,6 +126,7 @@ def test_two_processes_never_answer_what_was_before_a_finished_write(
         assert redis.clients() <= 2 * REDIS_CONNECTIONS
 
 
+@pytest.mark.each_driver
 def test_without_redis_requests_are_slower_but_right(cached: Service, redis: Redis) -> None:
     with cached.client() as client:
         item = new_item(client, stock=0)

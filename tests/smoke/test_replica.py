@@ -21,6 +21,7 @@ def other_database(project: Path, server: Server) -> str:
     return server.create_database()
 
 
+@pytest.mark.each_driver
 def test_lists_and_revenue_come_from_the_replica(
     project: Path, server: Server, new_database: str, other_database: str, start_service: StartService
 ) -> None:
@@ -44,6 +45,7 @@ def test_lists_and_revenue_come_from_the_replica(
         assert metric(client, "db_pool_in_use") == 0
 
 
+@pytest.mark.each_driver
 def test_a_replica_that_is_away_stops_its_reads_only(
     server: Server, new_database: str, start_service: StartService
 ) -> None:

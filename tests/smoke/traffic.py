@@ -15,6 +15,8 @@ from tests.processes import wait_until
 from tests.service import Service
 
 Json = dict[str, Any]
+MIDDLING_POOL = {"POOL_SIZE": 4, "MAX_OVERFLOW": 3}
+PATIENT: Json = {"POOL_TIMEOUT_SECONDS": 20, "POOL_MAX_WAITING": 200}  # settings of a service that refuses nobody soon
 StartService = Callable[..., Service]  # with a database's URL and settings by name
 
 
