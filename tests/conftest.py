@@ -1,3 +1,9 @@
+"""The options of the tests, and the tables that they end with.
+
+`make test` takes covers of the products that would take too long each time, `make test-all` takes all of them: layers by
+the marks `each_driver` and `each_database` (tests/smoke/conftest.py), the rest by `product` (tests/products.py).
+"""
+
 import pytest
 
 from tests.fault_table import FaultTable
@@ -6,13 +12,22 @@ from tests.rehearsal.table import RehearsalTable
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--all-layers", action="store_true", help="no test is content with one layer of each driver or database"
+        "--all-combinations", action="store_true", help="whole products, not covers of them (make test-all)"
     )
     parser.addoption("--write-tables", action="store_true", help="write the tables that the tests make to README.md")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(name): a result in the table layer x fault (tests/fault_table.py)")
+    config.addinivalue_line("markers", "beyond_cover: a part of a product that --all-combinations takes only")
     write = bool(config.getoption("--write-tables"))
     config.pluginmanager.register(FaultTable(write=write), "fault table")
     config.pluginmanager.register(RehearsalTable(write=write), "rehearsal table")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--all-combinations"):
+        return
+    beyond = [item for item in items if item.get_closest_marker("beyond_cover")]
+    config.hook.pytest_deselected(items=beyond)
+    items[:] = [item for item in items if item not in beyond]

@@ -32,7 +32,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("databases"):
         layers = [layer for layer in layers if layer.database in mark.args]
     for axis in ("driver", "database"):
-        if metafunc.definition.get_closest_marker(f"each_{axis}") and not metafunc.config.getoption("--all-layers"):
+        if metafunc.definition.get_closest_marker(f"each_{axis}") and not metafunc.config.getoption(
+            "--all-combinations"
+        ):
             layers = one_of_each(axis, layers)
     # One worker of pytest-xdist takes all tests of a layer: `--dist loadgroup`.
     parameters = [pytest.param(layer, id=str(layer), marks=pytest.mark.xdist_group(str(layer))) for layer in layers]

@@ -11,10 +11,16 @@ from copier._vcs import get_repo
 from poolwright import releases
 from poolwright.catalog import distribution
 from poolwright.update import apply, prepared, read_project
+from tests.products import product
 from tests.smoke.layers import Layer, all_layers
 from tests.update.projects import HEAD, edit, edited, files, make, render
 
 RELEASES = releases.tags()
+# Each layer from one release, each release with several layers: what an owner edits is in files that all layers have.
+UPDATES = product(
+    [(layer, tag) for layer in all_layers() for tag in RELEASES],
+    [(layer, RELEASES[-1 - number % len(RELEASES)]) for number, layer in enumerate(all_layers())],
+)
 
 
 def updated(project: Path, changes: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -58,8 +64,7 @@ def test_another_template_is_not_ours(source: str) -> None:
     assert not releases.is_ours(source)
 
 
-@pytest.mark.parametrize("tag", RELEASES)
-@pytest.mark.parametrize("layer", all_layers(), ids=str)
+@pytest.mark.parametrize(("layer", "tag"), UPDATES, ids=str)
 def test_an_update_equals_a_fresh_render_and_keeps_what_is_the_owners(layer: Layer, tag: str, tmp_path: Path) -> None:
     project, fresh = tmp_path / "project", tmp_path / "fresh"
     answers = {**vars(layer), "deployment": "vm"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.products import neighbours, product
 from tests.smoke.layers import all_layers
 from tests.update.projects import HEAD, edit, edited, files, make, render
 from tests.update.test_releases import updated
@@ -13,8 +14,12 @@ from tests.update.test_releases import updated
 DATABASES = {
     layer.database: sorted({x.style for x in all_layers() if x.database == layer.database}) for layer in all_layers()
 }
-STYLES = [(database, *pair) for database, styles in DATABASES.items() for pair in permutations(styles, 2)]
+STYLES = product(
+    [(database, *pair) for database, styles in DATABASES.items() for pair in permutations(styles, 2)],
+    [(database, *pair) for database, styles in DATABASES.items() for pair in neighbours(styles)],
+)
 DEPLOYMENTS = ["vm", "compose", "kubernetes", "lambda", "cloudrun"]
+DEPLOYMENT_PAIRS = product(list(permutations(DEPLOYMENTS, 2)), neighbours(DEPLOYMENTS))
 
 
 def check(before: dict[str, Any], changes: dict[str, Any], tmp_path: Path) -> None:
@@ -32,7 +37,7 @@ def test_styles(database: str, style: str, other: str, tmp_path: Path) -> None:
     check({"database": database, "style": style}, {"style": other}, tmp_path)
 
 
-@pytest.mark.parametrize(("deployment", "other"), list(permutations(DEPLOYMENTS, 2)))
+@pytest.mark.parametrize(("deployment", "other"), DEPLOYMENT_PAIRS)
 def test_deployments(deployment: str, other: str, tmp_path: Path) -> None:
     check({"deployment": deployment, "instances": 2}, {"deployment": other}, tmp_path)
 
