@@ -1,7 +1,7 @@
 """The options of the tests, and the tables that they end with.
 
-`make test` takes covers of the products that would take too long each time, `make test-all` takes all of them: layers by
-the marks `each_driver` and `each_database` (tests/smoke/conftest.py), the rest by `product` (tests/products.py).
+`make test` takes covers of the products that would take too long each time, `make test-all` takes all of them: layers
+by the marks `each_driver` and `each_database` (tests/smoke/conftest.py), the rest by `product` (tests/products.py).
 """
 
 import pytest

@@ -7,7 +7,7 @@ import pytest
 
 
 def product(whole: Iterable[tuple[Any, ...]], cover: Collection[tuple[Any, ...]]) -> list[Any]:
-    """Parameters for `pytest.mark.parametrize`; those of `whole` that are not in `cover` only with --all-combinations."""
+    """Parameters for `pytest.mark.parametrize`: those of `whole` beyond `cover` are for --all-combinations only."""
     return [row if row in cover else pytest.param(*row, marks=pytest.mark.beyond_cover) for row in whole]
 
 
