@@ -1,7 +1,9 @@
 # demo: see a generated project run    test: everything, on real servers    lint, matrix, faults, rehearse: parts of it
+# test-all: the products whole, of which test takes covers (an hour or more)
 # bench: what a request costs    pictures: those of docs/    release: a version that projects can be updated to
 PYTHON ?= python3
 BIN := .venv/bin
+RUN := $(BIN)/pytest -n 3 --dist loadgroup
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled code is kept even where the environment says not to: the tests start thousands of processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -9,21 +11,24 @@ export PYTHONDONTWRITEBYTECODE :=
 # Install the Debian packages of $(1), as root or by sudo.
 debian = $(if $(filter 0,$(shell id -u)),,sudo) sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $(1)'
 
-.PHONY: demo test faults rehearse lint matrix bench pictures release servers clean
+.PHONY: demo test test-all faults rehearse lint matrix bench pictures release servers clean
 
 demo: $(BIN)/poolwright
 	$(BIN)/python scripts/demo.py
 
 test: .venv/development servers lint
-	$(BIN)/pytest -n 3 --dist loadgroup $(PYTEST)
+	$(RUN) --durations 10 $(PYTEST)
+
+test-all: .venv/development servers lint
+	$(RUN) --durations 10 --all-combinations $(PYTEST)
 
 # Only the tests of faults; writes the table layer x fault, which `test` prints, into the README.
 faults: .venv/development servers
-	$(BIN)/pytest -n 3 --dist loadgroup -m fault --write-tables tests/smoke
+	$(RUN) -m fault --all-combinations --write-tables tests/smoke
 
 # What each deployment starts, on servers with the planned limit; writes the table deployment x database into the README.
 rehearse: .venv/development servers
-	$(BIN)/pytest -n 3 --dist loadgroup --write-tables tests/rehearsal
+	$(RUN) --write-tables tests/rehearsal
 
 lint: .venv/development
 	$(BIN)/ruff check

@@ -49,6 +49,7 @@ class MongoDB(Server):
         command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--replSet", "rs0"]
         command += ["--maxConns", str(self._max_connections)]
         command += ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"]
+        command += ["--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)"]  # 17 MB of disk, not 301
         for parameter in ("enableTestCommands=1", "diagnosticDataCollectionEnabled=false"):
             command += ["--setParameter", parameter]
         if self.certificates is not None:
