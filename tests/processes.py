@@ -106,6 +106,16 @@ class Process:
             with contextlib.suppress(ProcessLookupError):  # a child that ended meanwhile
                 os.kill(pid, number)
 
+    def freeze(self) -> None:
+        """SIGSTOP to the command and its children; returns when none of them runs any more."""
+        self.send_tree(signal.SIGSTOP)
+        # A process goes on until one of its threads has had its turn to read the signal: on a busy machine, a while.
+        stopped = (self.pid, *_children(self.pid))
+        wait_until(lambda: all(_state(pid) in "TZX" for pid in stopped), 10, "processes stand still")
+
+    def thaw(self) -> None:
+        self.send_tree(signal.SIGCONT)
+
     def wait(self, seconds: float) -> int:
         """The exit code; TimeoutError if the command runs longer than `seconds`."""
         try:
@@ -147,8 +157,12 @@ def _children(pid: int) -> list[int]:
 
 
 def _alive(pid: int) -> bool:
+    return _state(pid) not in "ZX"
+
+
+def _state(pid: int) -> str:
+    """The state of a process as ps shows it, X where there is none."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
+        return "X"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cloudformation import Function
-from tests.processes import Process, uv, wait_until
+from tests.processes import Process, uv
 from tests.rehearsal.runtime_api import TOKEN, Json, RuntimeApi, http_event
 
 START_SECONDS = 60
@@ -75,11 +75,10 @@ class Environment:
 
     def freeze(self) -> None:
         """What Lambda does between requests."""
-        self.process.send(signal.SIGSTOP)
-        wait_until(lambda: self._state() == "T", 5, "the environment stands still")
+        self.process.freeze()
 
     def thaw(self) -> None:
-        self.process.send(signal.SIGCONT)
+        self.process.thaw()
 
     def end(self) -> int:
         """SIGTERM, as Lambda sends where an extension is registered; the exit code."""
@@ -89,6 +88,3 @@ class Environment:
     def close(self) -> None:
         self.process.kill_tree()
         self._api.close()
-
-    def _state(self) -> str:
-        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]

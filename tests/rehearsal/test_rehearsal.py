@@ -6,8 +6,6 @@ blocked by the server, so that the surge shows.
 
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,13 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from tests.processes import uv, wait_until
+from tests.processes import wait_until
 from tests.rehearsal.reading import read
 from tests.rehearsal.stage import Instance, Load, terminate, wait_for_all
 from tests.rehearsal.table import Row, record
 from tests.rendering import render
 from tests.servers import MongoDB, MySQL, PostgreSQL, Server
-from tests.service import migrate
+from tests.service import install, migrate
 from tests.wire import Proxy
 
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
@@ -150,14 +148,13 @@ def server(database: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def environment_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], None]:
-    """Gives a project the virtual environment of the first project with its database."""
+    """Gives a project the virtual environment that all projects with its database have."""
     made: dict[str, Path] = {}
 
     def link(project: Path, database: str) -> None:
         if database not in made:
-            sync = [uv(), "sync", "--quiet", "--no-dev", "--python", sys.executable]
-            subprocess.run(sync, cwd=project, check=True)
-            made[database] = project / ".venv"
+            made[database] = tmp_path_factory.mktemp("packages")
+            install(project, made[database])
         else:
             (project / ".venv").symlink_to(made[database])
 

@@ -157,11 +157,11 @@ class Server(Database):
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing is answered, until `thaw()`."""
         assert self._process is not None
-        self._process.send_tree(signal.SIGSTOP)
+        self._process.freeze()
 
     def thaw(self) -> None:
         assert self._process is not None
-        self._process.send_tree(signal.SIGCONT)
+        self._process.thaw()
 
     def close(self) -> None:
         self.kill()

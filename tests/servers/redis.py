@@ -1,5 +1,4 @@
 import shutil
-import signal
 import socket
 import tempfile
 from pathlib import Path
@@ -48,11 +47,11 @@ class Redis:
 
     def freeze(self) -> None:
         assert self._process is not None
-        self._process.send(signal.SIGSTOP)
+        self._process.freeze()
 
     def thaw(self) -> None:
         assert self._process is not None
-        self._process.send(signal.SIGCONT)
+        self._process.thaw()
 
     def close(self) -> None:
         self.kill()
