@@ -28,7 +28,7 @@ faults: .venv/development servers
 
 # What each deployment starts, on servers with the planned limit; writes the table deployment x database into the README.
 rehearse: .venv/development servers
-	$(RUN) --write-tables tests/rehearsal
+	$(RUN) --all-combinations --write-tables tests/rehearsal
 
 lint: .venv/development
 	$(BIN)/ruff check
