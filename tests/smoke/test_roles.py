@@ -51,7 +51,8 @@ class Roles:
 
     def _make_mysql(self, project: Path) -> None:
         assert isinstance(self.server, MySQL)
-        self.server.run("DROP USER app@'%'")
+        for user in ("app", "app_migrator"):
+            self.server.run(f"DROP USER {user}@'%'")
         for _ in range(2):
             self.server.run_file(project / "deploy/roles.sql")
         for user in ("app", "app_migrator", "app_readonly"):
