@@ -40,6 +40,11 @@ def migrator_url(url: str) -> str:
     return with_user(url, "app_migrator") if urlsplit(url).username == "app" else url
 
 
+def owner_url(url: str) -> str:
+    """What who makes databases has where the service has this URL, as the tests of a project do."""
+    return with_user(url, "owner") if urlsplit(url).username == "app" else url
+
+
 class FreshData:
     """The data directory of a new server, made once in a test process and copied for each, which is far quicker.
 
@@ -127,11 +132,10 @@ class Server(Database):
 
     @abc.abstractmethod
     def url(self, database: str, port: int | None = None) -> str:
-        """The URL for an app; with `port`, through a proxy that listens there."""
+        """The URL for an app; with `port`, through a proxy that listens there.
 
-    def owner_url(self, database: str) -> str:
-        """The URL for who makes databases, as the tests of a project do."""
-        return with_user(self.url(database), "owner")
+        Its user can do what roles.sql lets it; migrations have that of migrator_url.
+        """
 
     def url_as(self, user: str, password: str, database: str) -> str:
         """The URL for an app that logs in as another user."""

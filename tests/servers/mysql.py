@@ -1,7 +1,6 @@
 import contextlib
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pymysql.cursors import Cursor
 
 from tests.processes import Process, free_port
 from tests.servers.base import FreshData, Server, ServerMissing
+from tests.servers.roles import mysql_privileges
 from tests.wire import Conversation, MySQLCommand
 
 BINARIES = "/usr/sbin:/usr/local/sbin"
@@ -23,9 +23,6 @@ PASSWORD = "secret"
 LOG_SIZE = "16M"
 OWN_CONNECTIONS = 50  # of the tests, beside max_connections
 OWNER_PRIVILEGES = "ALTER, CREATE, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
-ROLES = Path(__file__).resolve().parents[2] / "template" / "{{servers.mysql}}" / "roles.sql.jinja"
-GRANT = re.compile(r"^GRANT (?P<privileges>.+) ON app\.\* TO '(?P<role>\w+)'@'%';$", re.MULTILINE)
-ROLE_PRIVILEGES = {found["role"]: found["privileges"] for found in GRANT.finditer(ROLES.read_text(encoding="utf-8"))}
 
 
 class MySQL(Server):
@@ -97,7 +94,7 @@ class MySQL(Server):
         self._process = Process(command, log=self._directory / "log", cwd=self._directory, user=self._user)
         self._process.wait_for(self._answers, seconds=30)
         self._remove_anonymous_users()
-        for role in ROLE_PRIVILEGES:
+        for role in mysql_privileges():
             self._create_user(role, PASSWORD, role)
         self._create_user("owner", PASSWORD)
 
@@ -108,7 +105,7 @@ class MySQL(Server):
 
     def _create_user(self, name: str, password: str, role: str | None = None) -> None:
         """With a role's privileges, or those of one who makes databases."""
-        what = f"{OWNER_PRIVILEGES} ON *.*" if role is None else f"{ROLE_PRIVILEGES[role]} ON `t%`.*"
+        what = f"{OWNER_PRIVILEGES} ON *.*" if role is None else f"{mysql_privileges()[role]} ON `t%`.*"
         with self._connect() as cursor:
             cursor.execute(f"CREATE USER IF NOT EXISTS {name}@'%%' IDENTIFIED BY %s", (password,))
             cursor.execute(f"GRANT {what} TO {name}@'%'")

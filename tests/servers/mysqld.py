@@ -1,6 +1,6 @@
-"""MySQL's own server, which no Debian release has: unpacked from the packages of Debian unstable, without installing any.
+"""MySQL's own server, which no Debian release has: unpacked from packages of Debian unstable.
 
-The packages come by apt-get, which checks their signatures, with lists and a status of its own: nothing of the machine
+None is installed. They come by apt-get, which checks their signatures, with lists and a status of its own: nothing of the machine
 changes. They are of another release than the machine's, so the server runs on their C library, by their loader.
 """
 
@@ -55,7 +55,7 @@ def mysqld() -> Mysqld:
 
 
 def _version(command: Sequence[str]) -> str:
-    """"" for MariaDB's server, which Debian installs under both names, and for one that does not start."""
+    """ "" for MariaDB's server, which Debian installs under both names, and for one that does not start."""
     done = subprocess.run([*command, "--version"], capture_output=True, text=True)
     said = done.stdout.partition(" Ver ")[2]
     return "" if done.returncode or "MariaDB" in said else said.split("-")[0].split()[0]

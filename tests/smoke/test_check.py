@@ -18,6 +18,7 @@ import pytest
 from poolwright.questions import evaluate
 from tests.processes import Process, free_port, uv
 from tests.servers import MySQL, PgBouncer, PostgreSQL, Redis, Server
+from tests.servers.base import migrator_url
 from tests.servers.mongodb import mongod
 from tests.service import environment
 from tests.smoke.layers import Layer, render
@@ -232,7 +233,7 @@ def test_who_may_do_anything_is_warned(project: Path, server: Server, database: 
 def test_a_role_that_changes_rows_only_is_fine(project: Path, server: PostgreSQL, new_database: str) -> None:
     user = server.create_user("secret")
     server.run(f"REVOKE app FROM {user}")
-    with psycopg.connect(server.url(new_database)) as connection:
+    with psycopg.connect(migrator_url(server.url(new_database))) as connection:
         connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}".encode())
     checked = check(project, server.url_as(user, "secret", new_database))
     assert (checked.rows["privileges"]["verdict"], checked.code) == ("ok", 0)

@@ -45,7 +45,7 @@ class Roles:
 
     def _make_postgresql(self, project: Path) -> None:
         assert isinstance(self.server, PostgreSQL)
-        self.server.run("CREATE DATABASE app")
+        self.server.run("CREATE DATABASE app TEMPLATE template0")  # the others' have the roles' privileges already
         for _ in range(2):
             self.server.run_file(project / "deploy/roles.sql", "app")
 
