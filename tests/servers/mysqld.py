@@ -1,7 +1,7 @@
 """MySQL's own server, which no Debian release has: unpacked from packages of Debian unstable.
 
-None is installed. They come by apt-get, which checks their signatures, with lists and a status of its own: nothing of the machine
-changes. They are of another release than the machine's, so the server runs on their C library, by their loader.
+None is installed. They come by apt-get, which checks their signatures, with lists and a status of its own: nothing of
+the machine changes. They are of another release than it, so the server runs on their C library, by their loader.
 """
 
 import fcntl

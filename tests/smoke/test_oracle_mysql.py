@@ -1,5 +1,6 @@
 """What holds on MySQL itself too: the other tests of MySQL's layers run on MariaDB, which Debian has."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.processes import wait_until
 from tests.servers import OracleMySQL
 from tests.service import migrate
 from tests.smoke.small_pool import small_pool
+from tests.smoke.test_check import check
 from tests.smoke.traffic import StartService, item_fields, new_item, parallel, sold
 
 pytestmark = pytest.mark.databases("mysql")
@@ -71,3 +73,24 @@ def test_the_contract_and_the_time_limit_hold_on_mysql_itself(
         wait_until(lambda: oracle_mysql.active(migrated) == 0, 5, "the server stops the statements")
         oracle_mysql.run(f"DROP TRIGGER {migrated}.slow")
         assert client.get(path).json()["stock"] == 0, "a statement that was stopped has written"
+
+
+@pytest.mark.each_database
+def test_check_says_what_mysql_itself_lacks(
+    project: Path, oracle_mysql: OracleMySQL, migrated: str, tmp_path: Path
+) -> None:
+    fine = check(project, oracle_mysql.url(migrated))
+    assert (fine.code, fine.rows["functions"]["verdict"]) == (0, "ok"), fine.out
+    assert fine.rows["statement timeout"]["found"] == "15 s"
+    older = tmp_path / "older"
+    shutil.copytree(project, older, symlinks=True)
+    (older / "app/db/time_limit.py").unlink()
+    lock = older / "app/db/migration_lock.py"
+    lock.write_text(lock.read_text(encoding="utf-8").replace("SHA2(DATABASE(), 224)", "MD5(DATABASE())"))
+    for name in ("pool.py", "driver.py"):  # as they were before
+        if (path := older / "app/db" / name).exists():
+            path.write_text(path.read_text(encoding="utf-8").replace("from app.db.time_limit import TimeLimit\n", ""))
+    checked = check(older, oracle_mysql.url(migrated))
+    assert (checked.code, checked.problems()) == (1, ["functions"]), checked.out
+    assert checked.rows["functions"]["found"] == "no MD5"
+    assert checked.rows["statement timeout"]["verdict"] == "warning"
