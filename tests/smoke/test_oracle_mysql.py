@@ -34,6 +34,7 @@ def oracle_mysql() -> Iterator[OracleMySQL]:
 def migrated(project: Path, oracle_mysql: OracleMySQL) -> str:
     name = oracle_mysql.create_database()
     for _ in range(2):
+        oracle_mysql.run_file(project / "deploy/roles.sql")
         migrate(project, oracle_mysql.url(name))
     return name
 
