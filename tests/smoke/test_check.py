@@ -113,6 +113,8 @@ def test_a_server_as_planned_is_fine(layer: Layer, project: Path, server: Server
         assert checked.rows["replica set"]["found"] == "rs0"
     if layer.database == "sqlite":
         assert checked.rows["journal mode"]["found"] == "wal"
+    if "privileges" in checked.rows:
+        assert checked.rows["privileges"]["verdict"] == "ok"
     assert json.loads(checked.out)["ok"] is True
     assert json.loads(checked.out)["answers"]["driver"] == layer.driver
 
@@ -221,11 +223,13 @@ def test_who_may_do_anything_is_warned(project: Path, server: Server, database: 
         url = url.replace("app@", "postgres@")
     elif isinstance(server, MySQL):
         url = url.replace("app:secret@", "root@")
+    else:
+        url = server.url_as("root", "secret", database)
     checked = check(project, url)
     assert checked.code == 0
     row = checked.rows["privileges"]
     assert row["verdict"] == "warning"
-    assert any(word in row["found"] for word in ("superuser", "ALL PRIVILEGES", "everything"))
+    assert any(word in row["found"] for word in ("superuser", "ALL PRIVILEGES", "root"))
 
 
 @pytest.mark.each_database
@@ -389,6 +393,7 @@ def test_mongodb_needs_the_replica_set_that_the_url_names(
             checked = check(project, f"mongodb://127.0.0.1:{port}/app{option}")
             assert (checked.code, checked.problems()) == (1, ["limit", "replica set"]), checked.out
         assert checked.rows["limit"]["found"] == 60
+        assert "everything" in checked.rows["privileges"]["found"]
     finally:
         standalone.kill_tree()
 
@@ -402,7 +407,7 @@ def test_mongodb_counts_connections_by_application(project: Path, server: Server
     try:
         for client in clients:
             client.admin.command("ping")
-        found = check(project, server.url(database)).rows["connections now"]["found"]
+        found = check(project, server.url_as("root", "secret", database)).rows["connections now"]["found"]
     finally:
         for client in clients:
             client.close()
