@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.load import store_items
 from tests.processes import uv
 from tests.servers import Database
+from tests.servers.base import owner_url
 from tests.service import Service, migrate
 from tests.smoke.layers import Layer, render
 
@@ -40,6 +41,8 @@ class Subject:
             migrate(self.project, server.url(name))
         through = {} if port is None else {"port": port}
         url = server.url(name, **through)
+        if self.minimal:  # it makes its tables itself
+            url = owner_url(url)
         settings: dict[str, object] = {"POOL_SIZE": pool_size, "MAX_OVERFLOW": 0}
         if self.minimal:
             settings |= {"DRIVER": self.driver, "PYTHONPATH": MINIMAL}

@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack
 
 from tests.servers import MongoDB, MySQL, PostgreSQL
+from tests.servers.base import owner_url
 
 SERVERS: dict[str, type[PostgreSQL] | type[MySQL] | type[MongoDB]] = {
     "POSTGRESQL": PostgreSQL,
@@ -23,7 +24,7 @@ def main() -> int:
             server = kind()
             stack.callback(server.close)
             server.start()
-            environment[f"DATABASE_URL_{name}"] = server.url(server.create_database())
+            environment[f"DATABASE_URL_{name}"] = owner_url(server.url(server.create_database()))
         command = [sys.executable, "-m", "poolwright", "matrix", "--jobs", "2"]
         command += [word for layer in LAYERS for word in ("--filter", layer)]
         command += [word for check in ("lint", "types", "tests") for word in ("--check", check)]

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 
 from tests.processes import Process, free_port, uv
+from tests.servers.base import migrator_url
 
 SETTINGS = re.compile(r"(REPLICA_)?DATABASE_|REDIS_URL|POOL_|MAX_OVERFLOW|STATEMENT_TIMEOUT_")
 START_SECONDS = 60  # on a machine that is busy with the other tests
@@ -59,7 +60,7 @@ def start_migration(project: Path, database_url: str, **settings: object) -> "su
     return subprocess.Popen(
         [project / ".venv" / "bin" / "python", "-m", "app.migrate"],
         cwd=project,
-        env=environment(database_url, settings),
+        env=environment(migrator_url(database_url), settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

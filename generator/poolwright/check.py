@@ -110,6 +110,7 @@ _DATABASE: list[_Comparison] = [
     circumstances.replica_set,
     circumstances.file,
     circumstances.journal,
+    circumstances.functions,
     circumstances.statement_timeout,
     circumstances.idle_in_transaction,
     circumstances.idle_timeout,

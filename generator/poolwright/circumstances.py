@@ -62,9 +62,28 @@ def statement_timeout(server: Server) -> Row | None:
     role = server.catalog["role_timeouts"].format(user=server.facts["user"], name="statement_timeout", seconds=planned)
     if not found:
         return replace(row, verdict=PROBLEM, advice=f"Nothing stops a statement that hangs. Set a limit:\n{role}")
+    if only := server.facts.get("statement_timeout_for"):
+        advice = f"It stops {only} alone: other statements go on in the server after their 504. "
+        if server.facts["pooled"]:
+            advice += "Behind a pooler nothing ends them: keep them short."
+        else:
+            advice += "poolwright update brings what ends them."
+        return replace(row, found=f"{row.found}, {only} only", verdict=WARNING, advice=advice)
     if found > server.settings["command_timeout_seconds"]:
         return replace(row, verdict=WARNING, advice=f"The app gives up before the server does. Set a limit:\n{role}")
     return row
+
+
+def functions(server: Server) -> Row | None:
+    """Whether the server has what the project's SQL calls, where that differs."""
+    if "missing" not in server.facts:
+        return None
+    missing = server.facts["missing"]
+    row = Row("functions", "all that the app calls", "all")
+    if not missing:
+        return row
+    advice = "Migrations or requests fail. poolwright update brings SQL without it, or use a maintained server."
+    return replace(row, found=f"no {', no '.join(missing)}", verdict=PROBLEM, advice=advice)
 
 
 def idle_in_transaction(server: Server) -> Row | None:

@@ -21,6 +21,7 @@ from pymongo.uri_parser import parse_uri
 TIMEOUT_SECONDS = 10
 
 ROWS = ["find", "insert", "update", "remove"]
+USERS = {"app": ["app_rows"], "app_migrator": ["readWrite", "dbAdmin"], "app_readonly": ["read"]}
 
 
 def main() -> None:
@@ -39,11 +40,7 @@ def main() -> None:
             privileges=[rows],
             roles=[],
         )
-        for user, roles in {
-            "app": ["app_rows"],
-            "app_migrator": ["readWrite", "dbAdmin"],
-            "app_readonly": ["read"],
-        }.items():
+        for user, roles in USERS.items():
             if database.command("usersInfo", user)["users"]:
                 database.command("updateUser", user, roles=roles)
             else:

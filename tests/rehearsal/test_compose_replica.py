@@ -157,7 +157,7 @@ class Joining(Project):
 
     def __init__(self, directory: Path) -> None:
         super().__init__("mongodb", directory)
-        self.first = MongoDB(max_connections=LIMIT)
+        self.first = MongoDB(max_connections=LIMIT, open_to_all=True)
         self._port = free_port()
         self._replica: Process | None = None
 

@@ -4,6 +4,7 @@ from tests.servers.base import Database, Server, ServerMissing
 from tests.servers.mongodb import MongoDB
 from tests.servers.mysql import MySQL
 from tests.servers.nginx import Nginx
+from tests.servers.oracle_mysql import OracleMySQL
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql import PostgreSQL, Standby
 from tests.servers.redis import Redis
@@ -15,6 +16,7 @@ __all__ = [
     "MongoDB",
     "MySQL",
     "Nginx",
+    "OracleMySQL",
     "PgBouncer",
     "PostgreSQL",
     "Redis",

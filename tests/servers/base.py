@@ -26,6 +26,25 @@ class ServerMissing(RuntimeError):
     """A server that the tests need cannot be found or installed; the message says what to install."""
 
 
+def with_user(url: str, user: str, password: str | None = None) -> str:
+    """The same URL for another user, with the same password or another."""
+    parts = urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    kept = login.partition(":")[1:]
+    given = "".join(kept) if password is None else f":{quote(password, safe='')}"
+    return parts._replace(netloc=f"{user}{given}@{host}").geturl()
+
+
+def migrator_url(url: str) -> str:
+    """What migrations have where the service has this URL: its user is app_migrator in the place of app."""
+    return with_user(url, "app_migrator") if urlsplit(url).username == "app" else url
+
+
+def owner_url(url: str) -> str:
+    """What who makes databases has where the service has this URL, as the tests of a project do."""
+    return with_user(url, "owner") if urlsplit(url).username == "app" else url
+
+
 class FreshData:
     """The data directory of a new server, made once in a test process and copied for each, which is far quicker.
 
@@ -113,13 +132,14 @@ class Server(Database):
 
     @abc.abstractmethod
     def url(self, database: str, port: int | None = None) -> str:
-        """The URL for an app; with `port`, through a proxy that listens there."""
+        """The URL for an app; with `port`, through a proxy that listens there.
+
+        Its user can do what roles.sql lets it; migrations have that of migrator_url.
+        """
 
     def url_as(self, user: str, password: str, database: str) -> str:
         """The URL for an app that logs in as another user."""
-        parts = urlsplit(self.url(database))
-        host = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
+        return with_user(self.url(database), user, password)
 
     @abc.abstractmethod
     def create_user(self, password: str) -> str:

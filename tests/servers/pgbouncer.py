@@ -31,7 +31,7 @@ class PgBouncer:
         )
         with file.open("w") as written:
             ini.write(written)
-        (self._directory / "users").write_text('"app" ""\n')
+        (self._directory / "users").write_text('"app" ""\n"app_migrator" ""\n')
         found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
         if found is None:
             raise ServerMissing("PgBouncer is not installed: apt-get install pgbouncer")

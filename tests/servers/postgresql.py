@@ -15,12 +15,16 @@ from psycopg import sql
 
 from tests.processes import Process
 from tests.servers.base import TESTS_APPLICATION, FreshData, Server, ServerMissing, run_as
+from tests.servers.roles import postgresql_script
 
 TOO_MANY_CONNECTIONS = "FATAL:  53300:"  # its SQLSTATE, by log_error_verbosity
 
 
 class PostgreSQL(Server):
-    """A cluster without durability; apps log in as the ordinary role `app`, the tests as `postgres`."""
+    """A cluster without durability; the tests log in as `postgres`.
+
+    Apps and migrations have the roles of roles.sql in every database that the tests make.
+    """
 
     # Fast shutdown: it does not wait for clients to leave.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
@@ -52,9 +56,23 @@ class PostgreSQL(Server):
     def start(self) -> None:
         self._run_server()
         with self._connect("postgres") as connection:
-            if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'app'").fetchall():
-                connection.execute("CREATE ROLE app LOGIN CREATEDB")
-                connection.execute("CREATE ROLE with_password")
+            prepared = connection.execute("SELECT FROM pg_roles WHERE rolname = 'app'").fetchall()
+        if not prepared:
+            self._make_roles()
+
+    def _make_roles(self) -> None:
+        """In the database that others are copies of. Of the plan's limits none: tests have pools of their own."""
+        script = self._directory / "roles.sql"
+        script.write_text(postgresql_script(), encoding="utf-8")
+        self.run_file(script, "template1")
+        self.run("""
+            ALTER ROLE app CONNECTION LIMIT -1;
+            ALTER ROLE app_migrator CONNECTION LIMIT -1;
+            ALTER ROLE app_readonly CONNECTION LIMIT -1;
+            ALTER ROLE app RESET statement_timeout;
+            CREATE ROLE owner LOGIN CREATEDB IN ROLE app_owner;
+            CREATE ROLE with_password
+        """)
 
     def _run_server(self) -> None:
         settings: dict[str, object] = {
@@ -110,7 +128,9 @@ class PostgreSQL(Server):
     def create_database(self) -> str:
         name = f"t{uuid.uuid4().hex}"
         with self._connect("postgres") as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER app").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("CREATE DATABASE {} OWNER app_owner").format(sql.Identifier(name)))
+            for grant in ("REVOKE ALL ON DATABASE {} FROM PUBLIC", "GRANT CONNECT ON DATABASE {} TO app, app_migrator"):
+                connection.execute(sql.SQL(grant).format(sql.Identifier(name)))
         return name
 
     def version(self) -> str:

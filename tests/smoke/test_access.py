@@ -41,7 +41,7 @@ def access(project: Path, secured_server: Server) -> Access:
         certificates.authority,
         certificates.stranger,
     )
-    migrate(project, made.url(), DATABASE_CA_FILE=made.authority)
+    migrate(project, secured_server.url(made.database), DATABASE_CA_FILE=made.authority)
     return made
 
 

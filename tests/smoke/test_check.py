@@ -18,6 +18,7 @@ import pytest
 from poolwright.questions import evaluate
 from tests.processes import Process, free_port, uv
 from tests.servers import MySQL, PgBouncer, PostgreSQL, Redis, Server
+from tests.servers.base import migrator_url
 from tests.servers.mongodb import mongod
 from tests.service import environment
 from tests.smoke.layers import Layer, render
@@ -112,6 +113,8 @@ def test_a_server_as_planned_is_fine(layer: Layer, project: Path, server: Server
         assert checked.rows["replica set"]["found"] == "rs0"
     if layer.database == "sqlite":
         assert checked.rows["journal mode"]["found"] == "wal"
+    if "privileges" in checked.rows:
+        assert checked.rows["privileges"]["verdict"] == "ok"
     assert json.loads(checked.out)["ok"] is True
     assert json.loads(checked.out)["answers"]["driver"] == layer.driver
 
@@ -220,11 +223,13 @@ def test_who_may_do_anything_is_warned(project: Path, server: Server, database: 
         url = url.replace("app@", "postgres@")
     elif isinstance(server, MySQL):
         url = url.replace("app:secret@", "root@")
+    else:
+        url = server.url_as("root", "secret", database)
     checked = check(project, url)
     assert checked.code == 0
     row = checked.rows["privileges"]
     assert row["verdict"] == "warning"
-    assert any(word in row["found"] for word in ("superuser", "ALL PRIVILEGES", "everything"))
+    assert any(word in row["found"] for word in ("superuser", "ALL PRIVILEGES", "root"))
 
 
 @pytest.mark.each_database
@@ -232,7 +237,7 @@ def test_who_may_do_anything_is_warned(project: Path, server: Server, database: 
 def test_a_role_that_changes_rows_only_is_fine(project: Path, server: PostgreSQL, new_database: str) -> None:
     user = server.create_user("secret")
     server.run(f"REVOKE app FROM {user}")
-    with psycopg.connect(server.url(new_database)) as connection:
+    with psycopg.connect(migrator_url(server.url(new_database))) as connection:
         connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}".encode())
     checked = check(project, server.url_as(user, "secret", new_database))
     assert (checked.rows["privileges"]["verdict"], checked.code) == ("ok", 0)
@@ -388,6 +393,7 @@ def test_mongodb_needs_the_replica_set_that_the_url_names(
             checked = check(project, f"mongodb://127.0.0.1:{port}/app{option}")
             assert (checked.code, checked.problems()) == (1, ["limit", "replica set"]), checked.out
         assert checked.rows["limit"]["found"] == 60
+        assert "everything" in checked.rows["privileges"]["found"]
     finally:
         standalone.kill_tree()
 
@@ -401,7 +407,7 @@ def test_mongodb_counts_connections_by_application(project: Path, server: Server
     try:
         for client in clients:
             client.admin.command("ping")
-        found = check(project, server.url(database)).rows["connections now"]["found"]
+        found = check(project, server.url_as("root", "secret", database)).rows["connections now"]["found"]
     finally:
         for client in clients:
             client.close()

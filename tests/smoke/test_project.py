@@ -11,6 +11,7 @@ import pytest
 
 from tests.processes import uv
 from tests.servers import Database
+from tests.servers.base import owner_url
 from tests.service import environment
 from tests.smoke.traffic import all_items, new_item
 
@@ -49,7 +50,7 @@ class OwnTests:
 
 @pytest.fixture(scope="session")
 def own_tests(project: Path, packages: Path, server: Database, database: str) -> OwnTests:
-    done = run(project, packages, server.url(database), "pytest", "-v", "--color=no")
+    done = run(project, packages, owner_url(server.url(database)), "pytest", "-v", "--color=no")
     return OwnTests(done.returncode, done.stdout + done.stderr)
 
 

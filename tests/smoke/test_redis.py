@@ -12,6 +12,7 @@ import pytest
 
 from tests.processes import wait_until
 from tests.servers import Database, Redis, Server
+from tests.servers.base import owner_url
 from tests.service import Service, install
 from tests.smoke.layers import Layer, render
 from tests.smoke.test_project import run, run_in
@@ -61,7 +62,8 @@ def serving(project: Path, url: str, redis_url: str) -> Iterator[Service]:
 def test_the_projects_own_tests_of_the_cache_pass(
     cached_project: Path, packages: Path, server: Database, database: str, redis: Redis
 ) -> None:
-    done = run(cached_project, packages, server.url(database), "pytest", "-q", "tests/cache", REDIS_URL=redis.url)
+    url = owner_url(server.url(database))
+    done = run(cached_project, packages, url, "pytest", "-q", "tests/cache", REDIS_URL=redis.url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout
 

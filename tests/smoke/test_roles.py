@@ -45,13 +45,14 @@ class Roles:
 
     def _make_postgresql(self, project: Path) -> None:
         assert isinstance(self.server, PostgreSQL)
-        self.server.run("CREATE DATABASE app")
+        self.server.run("CREATE DATABASE app TEMPLATE template0")  # the others' have the roles' privileges already
         for _ in range(2):
             self.server.run_file(project / "deploy/roles.sql", "app")
 
     def _make_mysql(self, project: Path) -> None:
         assert isinstance(self.server, MySQL)
-        self.server.run("DROP USER app@'%'")
+        for user in ("app", "app_migrator"):
+            self.server.run(f"DROP USER {user}@'%'")
         for _ in range(2):
             self.server.run_file(project / "deploy/roles.sql")
         for user in ("app", "app_migrator", "app_readonly"):

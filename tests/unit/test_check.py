@@ -112,6 +112,9 @@ ON_POSTGRESQL = [
     ({"present": {"own": 0, "others": {"cron": 30, "psql": 8}}}, "connections now", "problem", "leave 59 of the 60"),
     ({"statement_timeout_seconds": 0.0}, "statement timeout", "problem", "SET statement_timeout = '15s';"),
     ({"statement_timeout_seconds": 21.0}, "statement timeout", "warning", "SET statement_timeout = '15s';"),
+    ({"statement_timeout_for": "SELECT"}, "statement timeout", "warning", "poolwright update brings what ends them"),
+    ({"missing": []}, "functions", "ok", ""),
+    ({"missing": ["MD5"]}, "functions", "problem", "poolwright update brings SQL without it"),
     ({"idle_in_transaction_seconds": 0.0}, "idle in transaction", "warning", "session_timeout = '20s';"),
     ({"idle_timeout_seconds": 1440}, "idle timeout", "problem", "POOL_RECYCLE_SECONDS=1152 or less"),
     ({"idle_timeout_seconds": 1441}, "idle timeout", "ok", ""),
@@ -153,6 +156,12 @@ def test_pools_that_differ_from_the_plan(settings: Facts, verdict: str) -> None:
     row = compared({}, {}, settings)["pools"]
     assert row.verdict == verdict
     assert row.advice.endswith("together 12, the plan says.")
+
+
+def test_behind_a_pooler_nothing_ends_what_mysql_s_limit_is_not_for() -> None:
+    row = compared({"pooler": "pgbouncer"}, {"pooled": True, "statement_timeout_for": "SELECT"})["statement timeout"]
+    assert (row.found, row.verdict) == ("15 s, SELECT only", "warning")
+    assert "Behind a pooler nothing ends them" in row.advice
 
 
 def test_behind_a_pooler_the_server_carries_the_pooler_s_connections() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.processes import uv
 from tests.servers import DATABASES, Database, PostgreSQL
+from tests.servers.base import migrator_url, owner_url
 from tests.service import Service, environment, migrate
 from tests.smoke.traffic import new_item
 from tests.update.projects import HEAD, commit, edit, make
@@ -84,10 +85,10 @@ def test_the_projects_tests_pass_and_its_data_stays(
     new_server = server_for({**before, **changes}["database"], servers)
     command = [str(project / ".venv/bin/python"), "-m", "pytest", "-q"]
     url = new_server.url(name if stays else new_server.create_database())
-    done = subprocess.run(command, cwd=project, env=environment(url, {}), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=project, env=environment(owner_url(url), {}), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     if stays:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(migrator_url(url), autocommit=True) as connection:
             connection.execute(recorded(changes["style"]).encode())
     migrate(project, url)
     service = Service(project, url)

@@ -10,7 +10,8 @@ Facts = dict[str, Any]
 
 _UNAUTHORIZED = 13
 _MILLISECONDS = 5000  # of an operation, finding a server included
-_WRITES_ROWS_ONLY = {"read", "readWrite", "readAnyDatabase", "readWriteAnyDatabase", "clusterMonitor"}
+# app_rows: of the project's deploy/roles.py
+_WRITES_ROWS_ONLY = {"app_rows", "read", "readWrite", "readAnyDatabase", "readWriteAnyDatabase", "clusterMonitor"}
 _UNVERIFIED = {"tlsInsecure", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames"}
 
 

@@ -1,6 +1,7 @@
 """What a MySQL or MariaDB server says, by asyncmy or aiomysql."""
 
 import importlib
+import importlib.util
 import re
 from typing import Any
 
@@ -8,6 +9,11 @@ Facts = dict[str, Any]
 
 _BY_THE_SERVER = ("system user", "event_scheduler")
 _CHANGES_MORE_THAN_ROWS = ("ALL PRIVILEGES", "SUPER", "GRANT OPTION", "CREATE USER", "CREATE", "ALTER", "DROP")
+# Not there; or a function of that name in the database, which is not there either, may not be called.
+_MISSING = {1064, 1305, 1370}
+_FUNCTION = re.compile(r"(?:FUNCTION |routine ')(?:\w+\.)?(?P<name>\w+)")
+_LOCK = re.compile(r"GET_LOCK\((?P<name>.+), \d+\)")
+_JSON_TABLE = "SELECT number FROM JSON_TABLE('[1]', '$[*]' COLUMNS (number BIGINT PATH '$')) AS numbers"
 _GRANT = re.compile(r"GRANT (?P<privileges>[A-Z ,()`\w]+?) ON .* TO ")
 
 
@@ -18,7 +24,8 @@ async def gather(settings: Any, driver: str) -> Facts:
     connection = await connecting.connect(options.connection_options(settings, time_limits=True))
     try:
         async with connection.cursor() as cursor:
-            return await _ask(cursor, connection.thread_id())
+            facts = await _ask(cursor, connection.thread_id())
+            return {**facts, "missing": await _missing(cursor)}
     finally:
         connection.close()
 
@@ -44,6 +51,8 @@ async def _ask(cursor: Any, handshake: int) -> Facts:
         if (row[1], row[3]) != (user, database):
             others[row[1]] = others.get(row[1], 0) + 1
     # Without the privilege PROCESS a user sees its own connections only.
+    pooled = handshake != connection
+    stops_all = is_mariadb or (not pooled and importlib.util.find_spec("app.db.time_limit") is not None)
     unseen = int(open_connections) - 1 - len(listed)
     if unseen > 0:
         others["other users"] = unseen
@@ -56,13 +65,30 @@ async def _ask(cursor: Any, handshake: int) -> Facts:
         "role_limit": int(role_limit) or None,
         "present": {"own": sum((row[1], row[3]) == (user, database) for row in listed), "others": others},
         "statement_timeout_seconds": float(statement_timeout) / in_a_second,
+        "statement_timeout_for": "" if stops_all else "SELECT",
         "idle_timeout_seconds": int(idle_timeout),
         "idle_timeout_name": "wait_timeout",
         "encrypted": bool(cipher),
         "verified": bool(cipher),  # without DATABASE_CA_FILE the project uses no TLS at all
         "privileges": _privileges([str(row[0]) for row in await rows("SHOW GRANTS")]),
-        "pooled": handshake != connection,
+        "pooled": pooled,
     }
+
+
+async def _missing(cursor: Any) -> list[str]:
+    """What the project calls and the server does not have: MySQL 9.6 has no MD5(), MariaDB 10.5 no JSON_TABLE."""
+    lock: Any = importlib.import_module("app.db.migration_lock")
+    missing = []
+    for statement in (_LOCK.sub(r"\g<name>", lock.LOCK), _JSON_TABLE):
+        try:
+            await cursor.execute(statement)
+            await cursor.fetchall()
+        except Exception as error:
+            if not error.args or error.args[0] not in _MISSING:
+                raise
+            found = _FUNCTION.search(str(error))
+            missing.append(found["name"] if found else "JSON_TABLE")
+    return missing
 
 
 def _privileges(grants: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ from app.db.connecting import Connection, Error, connect
 from app.db.connection import translated_errors
 from app.db.error_numbers import number
 from app.db.options import connection_options
+from app.db.time_limit import TimeLimit
 from app.settings import Settings
 
 
@@ -22,6 +23,7 @@ class ConnectionPool:
 
     def __init__(self, settings: Settings) -> None:
         self._options = connection_options(settings, time_limits=True)
+        self._time_limit = TimeLimit(settings.statement_timeout_seconds, lambda: connect(self._options))
         self._pool_size = settings.pool_size
         self._recycle_seconds = settings.pool_recycle_seconds  # of idleness
         self._idle: list[tuple[float, Connection]] = []  # each with the time when it came back
@@ -73,7 +75,7 @@ class ConnectionPool:
     async def _open(self) -> Connection:
         self._open_connections += 1
         try:
-            return await connect(self._options)
+            return await self._time_limit.connect()
         except BaseException:
             self._open_connections -= 1
             raise

@@ -12,14 +12,19 @@ class Transactional:
     back.
     """
 
-    query: Any
     close: Any
     get_transaction_status: Any
     depth = 0  # how many transactions are open, one inside the other
+    run_limited: Any = None  # awaits a statement that the server itself would not stop (see time_limit.py)
 
     def is_broken(self) -> bool:
         """Whether the connection is known to be closed, from here or from the server."""
         raise NotImplementedError
+
+    async def query(self, *arguments: Any, **options: Any) -> Any:
+        """Run a statement, as the driver's own method does."""
+        statement = super().query(*arguments, **options)  # type: ignore[misc]
+        return await (statement if self.run_limited is None else self.run_limited(statement))
 
     async def commit(self) -> None:
         """Commit where a transaction is open, which each answer of the server tells: else it costs no round trip."""

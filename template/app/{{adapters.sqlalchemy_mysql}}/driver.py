@@ -10,6 +10,7 @@ from app import plan
 from app.db import connecting
 from app.db.error_numbers import DEADLOCK, number
 from app.db.options import connection_options
+from app.db.time_limit import TimeLimit
 from app.settings import Settings
 
 _SINGLE_STATEMENTS = "single_statements"
@@ -25,10 +26,11 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
     """
     options = connection_options(settings, time_limits=time_limits)
 
-    async def connect() -> Any:
+    async def connect() -> connecting.Connection:
         return await connecting.connect(options)
 
-    engine = create_async_engine(f"mysql+{connecting.NAME}://", async_creator=connect, **pool)
+    creator = TimeLimit(settings.statement_timeout_seconds, connect).connect if time_limits else connect
+    engine = create_async_engine(f"mysql+{connecting.NAME}://", async_creator=creator, **pool)
     event.listen(engine.sync_engine, "begin", _begin)
     event.listen(engine.sync_engine, "handle_error", _invalidate)
     return engine
