@@ -112,6 +112,8 @@ _DATABASE: list[_Comparison] = [
     circumstances.journal,
     circumstances.statement_timeout,
     circumstances.idle_in_transaction,
+    circumstances.crash,
+    circumstances.transaction_lifetime,
     circumstances.idle_timeout,
     circumstances.tls,
     circumstances.privileges,
