@@ -19,6 +19,7 @@ FAULTS = {
     "raises": "an endpoint that raises after writing commits nothing",
     "races": "orders of everybody at once never oversell, and open no more connections than planned",
     "killed": "the server is killed and restarted, idle and under load",
+    "crashed": "the service is killed at work: its connections and locks are gone soon, and nothing is half-committed",
     "reset": "connections are reset at random moments, or as soon as they are made",
     "frozen": "the server keeps its connections and answers nothing",
     "away": "the server is not there, or not migrated, when the service starts",

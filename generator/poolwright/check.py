@@ -113,6 +113,8 @@ _DATABASE: list[_Comparison] = [
     circumstances.functions,
     circumstances.statement_timeout,
     circumstances.idle_in_transaction,
+    circumstances.crash,
+    circumstances.transaction_lifetime,
     circumstances.idle_timeout,
     circumstances.tls,
     circumstances.privileges,

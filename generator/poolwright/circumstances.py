@@ -100,6 +100,38 @@ def idle_in_transaction(server: Server) -> Row | None:
     return replace(row, verdict=WARNING, advice=f"The locks of a process that hangs stay. Set a limit:\n{role}")
 
 
+def crash(server: Server) -> Row | None:
+    """Whether the server notices that a process has died whose statement runs or waits for a lock."""
+    found = server.facts.get("crash_check_seconds")
+    if found is None:
+        return None
+    longest = server.values["catalog"]["plan"]["crash_check_seconds"]
+    row = Row("crashed process", f"noticed in {longest:g} s", f"noticed in {found:g} s" if found else "not noticed")
+    if found:
+        return row
+    name = "client_connection_check_interval"
+    role = server.catalog["role_timeouts"].format(user=server.facts["user"], name=name, seconds=longest)
+    limit = f"{server.settings['statement_timeout_seconds']:g} s"
+    advice = f"Its connections stay beside those of the next one, up to {limit}. Let the server look:\n{role}"
+    return replace(row, verdict=WARNING, advice=advice)
+
+
+def transaction_lifetime(server: Server) -> Row | None:
+    """Whether the server ends a transaction soon whose process is dead: until then nobody else writes its documents."""
+    if "transaction_lifetime_seconds" not in server.facts:
+        return None
+    found, longest = server.facts["transaction_lifetime_seconds"], server.settings["command_timeout_seconds"]
+    row = Row("transaction lifetime", f"at most {longest:g} s", "not shown" if found is None else f"{found:g} s")
+    if found is None:
+        return replace(row, verdict=WARNING, advice=server.catalog["see_limit"].format_map(server.facts))
+    if found <= longest:
+        return row
+    name = "transactionLifetimeLimitSeconds"
+    told = server.catalog["role_timeouts"].format(name=name, seconds=longest)
+    advice = f"What the transaction of a killed process has changed cannot be written for up to {found * 1.5:g} s."
+    return replace(row, verdict=WARNING, advice=f"{advice} Set a limit:\n{told}")
+
+
 def idle_timeout(server: Server) -> Row | None:
     """Whether the app closes idle connections before the server does."""
     found = server.facts.get("idle_timeout_seconds")

@@ -46,17 +46,30 @@ async def test_racing_orders_never_oversell(client: AsyncClient, make_item: Make
     assert (await client.get(f"/items/{item['id']}")).json()["stock"] == 0
 
 
-async def test_revenue_is_summed_by_day(client: AsyncClient, make_item: MakeItem) -> None:
+async def revenue_today(client: AsyncClient) -> tuple[int, int]:
     today = datetime.now(UTC).date().isoformat()
+    rows = (await client.get("/orders/revenue", params={"days": 1})).json()
+    return next(((row["orders"], row["revenue_cents"]) for row in rows if row["day"] == today), (0, 0))
 
-    async def revenue_today() -> tuple[int, int]:
-        rows = (await client.get("/orders/revenue", params={"days": 1})).json()
-        return next(((row["orders"], row["revenue_cents"]) for row in rows if row["day"] == today), (0, 0))
 
-    orders, cents = await revenue_today()
+async def test_revenue_is_summed_by_day(client: AsyncClient, make_item: MakeItem) -> None:
+    orders, cents = await revenue_today(client)
     item = await make_item(price_cents=300)
     for quantity in (1, 2):
         await client.post("/orders", json={"item_id": item["id"], "quantity": quantity})
-    assert await revenue_today() == (orders + 2, cents + 900)
+    assert await revenue_today(client) == (orders + 2, cents + 900)
     for days in (0, 3651):
         assert (await client.get("/orders/revenue", params={"days": days})).status_code == 422
+
+
+async def test_revenue_is_exact_where_64_bits_do_not_hold_it(client: AsyncClient, make_item: MakeItem) -> None:
+    orders, cents = await revenue_today(client)
+    most = 1_000_000_000
+    for _ in range(11):
+        item = await make_item(price_cents=most, stock=most)
+        response = await client.post("/orders", json={"item_id": item["id"], "quantity": most})
+        assert (response.status_code, response.json()["total_cents"]) == (201, most**2)
+    # Of another size: a float would lose it.
+    item = await make_item(price_cents=1)
+    await client.post("/orders", json={"item_id": item["id"], "quantity": 1})
+    assert await revenue_today(client) == (orders + 12, cents + 11 * most**2 + 1)

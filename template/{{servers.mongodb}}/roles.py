@@ -8,7 +8,8 @@ app           the service: reads and writes documents, makes and drops nothing
 app_migrator  python -m app.migrate: collections, indexes, validators
 app_readonly  people and reports
 
-MongoDB cannot limit the connections of a user: the server's own limit (maxIncomingConnections) is the only one.
+MongoDB cannot limit the connections of a user: the server's own limit (maxIncomingConnections) is the only one. The
+server's too, and not a user's, is transactionLifetimeLimitSeconds: README.md says what to set.
 """
 
 import os

@@ -53,6 +53,11 @@ def number_faults(document: dict[str, Any], values: dict[str, Any]) -> list[str]
         "only this host reaches the ports": published[0] == "127.0.0.1",
         "the port is the app's": published[2] == options["--port"],
         "the health check asks the port": f":{options['--port']}/readyz" in app["healthcheck"]["test"][-1],
+        "mongod ends the transaction of a killed process when the app would have given up": all(
+            f"transactionLifetimeLimitSeconds={settings['command_timeout_seconds']}" in service["command"]
+            for service in services.values()
+            if service.get("command", [""])[0] == "mongod"
+        ),
         "the server has the plan's limit": "database" not in services
         or any(str(values["server_limit"]) in word for word in services["database"]["command"]),
     }
@@ -200,6 +205,7 @@ POSTGRESQL, MONGODB = "postgresql", "mongodb"
             "join: {condition: service_completed_successfully}",
             "database: {condition: service_healthy}",
         ),
+        (MONGODB, "compose.yaml", "transactionLifetimeLimitSeconds=20", "transactionLifetimeLimitSeconds=60"),
         (MONGODB, "compose.yaml", "replica:/data/db", "data:/data/db"),
         (MONGODB, "README.md", "database:27017,replica:27017", "database:27017"),
     ],

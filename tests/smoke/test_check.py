@@ -17,7 +17,7 @@ import pytest
 
 from poolwright.questions import evaluate
 from tests.processes import Process, free_port, uv
-from tests.servers import MySQL, PgBouncer, PostgreSQL, Redis, Server
+from tests.servers import MongoDB, MySQL, PgBouncer, PostgreSQL, Redis, Server
 from tests.servers.base import migrator_url
 from tests.servers.mongodb import mongod
 from tests.service import environment
@@ -241,6 +241,26 @@ def test_a_role_that_changes_rows_only_is_fine(project: Path, server: PostgreSQL
         connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}".encode())
     checked = check(project, server.url_as(user, "secret", new_database))
     assert (checked.rows["privileges"]["verdict"], checked.code) == ("ok", 0)
+
+
+@pytest.mark.each_driver
+@pytest.mark.databases("postgresql")
+def test_a_server_that_does_not_notice_a_crash_is_warned(project: Path, server: PostgreSQL, database: str) -> None:
+    user = server.create_user("secret")
+    url = server.url_as(user, "secret", database)
+    unaware = check(project, url).rows["crashed process"]
+    assert (unaware["verdict"], unaware["found"]) == ("warning", "not noticed")
+    server.run(unaware["advice"].splitlines()[1])
+    aware = check(project, url).rows["crashed process"]
+    assert (aware["verdict"], aware["found"]) == ("ok", "noticed in 1 s")
+
+
+@pytest.mark.each_driver
+@pytest.mark.databases("mongodb")
+def test_transactions_that_outlive_their_process_are_warned(project: Path, server: MongoDB, database: str) -> None:
+    row = check(project, server.url(database)).rows["transaction lifetime"]
+    assert (row["planned"], row["found"], row["verdict"]) == ("at most 20 s", "60 s", "warning")
+    assert row["advice"].splitlines()[1] == "mongod --setParameter transactionLifetimeLimitSeconds=20"
 
 
 @pytest.mark.each_database

@@ -154,4 +154,7 @@ def test_each_role_can_do_its_work_and_no_more(roles: Roles, project: Path) -> N
         assert [statement for statement in FORBIDDEN if not roles.refused("app", statement)] == []
         assert roles.refused("app_readonly", INSERT)
         assert not roles.refused("app_readonly", "SELECT count(*) FROM items")
+        if isinstance(roles.server, PostgreSQL):
+            ((settings,),) = roles.server.ask("SELECT rolconfig FROM pg_roles WHERE rolname = 'app'")
+            assert "client_connection_check_interval=1s" in settings
         assert roles.most_connections("app") == capacity(project)  # what the plan reserves stays free

@@ -34,6 +34,7 @@ POSTGRESQL = {
     "present": {"own": 60, "others": {"psql": 12}},
     "statement_timeout_seconds": 15.0,
     "idle_in_transaction_seconds": 20.0,
+    "crash_check_seconds": 1.0,
     "idle_timeout_seconds": 0,
     "idle_timeout_name": "idle_session_timeout",
     "pooled": False,
@@ -55,6 +56,7 @@ MONGODB = {
     "privileges": [],
     "replica_set": "rs0",
     "replica_set_asked": "rs0",
+    "transaction_lifetime_seconds": 20,
 }
 SQLITE = {
     "address": "/data/app.db",
@@ -116,6 +118,8 @@ ON_POSTGRESQL = [
     ({"missing": []}, "functions", "ok", ""),
     ({"missing": ["MD5"]}, "functions", "problem", "poolwright update brings SQL without it"),
     ({"idle_in_transaction_seconds": 0.0}, "idle in transaction", "warning", "session_timeout = '20s';"),
+    ({"crash_check_seconds": 0.0}, "crashed process", "warning", "client_connection_check_interval = '1s';"),
+    ({"crash_check_seconds": 5.0}, "crashed process", "ok", ""),
     ({"idle_timeout_seconds": 1440}, "idle timeout", "problem", "POOL_RECYCLE_SECONDS=1152 or less"),
     ({"idle_timeout_seconds": 1441}, "idle timeout", "ok", ""),
     ({"encrypted": False, "verified": False}, "TLS", "problem", "Anybody on the way reads"),
@@ -187,6 +191,8 @@ def test_a_planned_pooler_that_is_not_in_the_path(pooler: str, verdict: str) -> 
         ({"limit": 83}, "limit", "problem"),  # 5 x 14 + 10 + 4
         ({"limit": 84}, "limit", "warning"),
         ({"limit": None}, "limit", "warning"),
+        ({"transaction_lifetime_seconds": 21}, "transaction lifetime", "warning"),
+        ({"transaction_lifetime_seconds": None}, "transaction lifetime", "warning"),
         ({"replica_set": None}, "replica set", "problem"),
         ({"replica_set": "rs1"}, "replica set", "problem"),
         ({"replica_set_asked": ""}, "replica set", "ok"),

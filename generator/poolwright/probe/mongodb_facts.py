@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 Facts = dict[str, Any]
 
-_UNAUTHORIZED = 13
+_LIFETIME = "transactionLifetimeLimitSeconds"
+_REFUSED = {13, 59, 115, 8000}  # unauthorized, unknown, not supported, not on this tier of Atlas
 _MILLISECONDS = 5000  # of an operation, finding a server included
 # app_rows: of the project's deploy/roles.py
 _WRITES_ROWS_ONLY = {"app_rows", "read", "readWrite", "readAnyDatabase", "readWriteAnyDatabase", "clusterMonitor"}
@@ -56,6 +57,9 @@ async def _ask(admin: Any) -> Facts:
         "privileges": sorted(roles - _WRITES_ROWS_ONLY) if users else ["everything: access is not controlled"],
         "replica_set": hello.get("setName") or ("sharded cluster" if hello.get("msg") == "isdbgrid" else None),
     }
+    if hello.get("msg") != "isdbgrid":  # the front of a sharded cluster has no such parameter
+        lifetime = await _if_allowed(admin, {"getParameter": 1, _LIFETIME: 1})
+        facts["transaction_lifetime_seconds"] = lifetime and lifetime[_LIFETIME]
     if counted:
         facts["present"] = await _present(admin, counted["current"])
     return facts
@@ -83,7 +87,7 @@ async def _if_allowed(admin: Any, command: Facts) -> Facts | None:
     try:
         answer: Facts = await admin.command(command)
     except OperationFailure as error:
-        if error.code != _UNAUTHORIZED:
+        if error.code not in _REFUSED:
             raise
         return None
     return answer

@@ -25,7 +25,10 @@ SELECT json_build_object(
     'times', (
         SELECT json_object_agg(name, setting::float / CASE unit WHEN 'ms' THEN 1000 ELSE 1 END)
         FROM pg_settings
-        WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout')
+        WHERE name IN (
+            'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
+            'client_connection_check_interval'
+        )
     ),
     'present', (
         SELECT json_object_agg(application, connections)
@@ -92,6 +95,7 @@ async def _ask(connected: Any) -> Facts:
         "idle_in_transaction_seconds": times["idle_in_transaction_session_timeout"],
         "idle_timeout_seconds": times.get("idle_session_timeout", 0),
         "idle_timeout_name": "idle_session_timeout",
+        "crash_check_seconds": times.get("client_connection_check_interval"),  # 14 and newer have it
         # What the handshake called the server's process is invented by a pooler, which has many processes behind it.
         "pooled": facts.pop("process") != found.pop("process"),
         **facts,

@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.db.documents import Documents
 from app.db.driver import Client
-from app.db.statements import now, revenue_by_day, upsert_item
+from app.db.statements import day_revenue, now, revenue_by_day, upsert_item
 from app.db.transactions import Transactional
 from app.errors import ConflictError, NotFoundError
 from app.schemas import DayRevenue, Item, NewItem, NewOrder, Order
@@ -95,9 +95,7 @@ class BeanieRepository(Transactional):
 
     async def revenue(self, since: datetime) -> list[DayRevenue]:
         rows = await self._orders.aggregate(revenue_by_day(since), session=self._session).to_list()
-        return [
-            DayRevenue(day=row["_id"].date(), orders=row["orders"], revenue_cents=row["revenue_cents"]) for row in rows
-        ]
+        return [day_revenue(row) for row in rows]
 
 
 def _item(document: Document) -> Item:

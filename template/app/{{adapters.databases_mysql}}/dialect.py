@@ -54,7 +54,7 @@ _TAKE_FROM_STOCK = """
 """
 
 REVENUE = """
-    SELECT DATE(created_at) AS day, COUNT(*) AS orders, CAST(SUM(total_cents) AS SIGNED) AS revenue_cents
+    SELECT DATE(created_at) AS day, COUNT(*) AS orders, SUM(total_cents) AS revenue_cents
     FROM orders
     WHERE created_at >= :since
     GROUP BY day

@@ -6,7 +6,7 @@ from pymongo import UpdateOne
 from uuid_utils.compat import uuid7
 
 from app.db.driver import Document
-from app.schemas import NewItem
+from app.schemas import DayRevenue, NewItem
 
 
 def now() -> datetime:
@@ -28,15 +28,22 @@ def upsert_item(item: NewItem, created_at: datetime) -> UpdateOne:
 
 
 def revenue_by_day(since: datetime) -> list[Document]:
-    """The aggregation of orders by day: its documents are {_id: the day's start, orders, revenue_cents}."""
+    """The aggregation of orders by day, for day_revenue."""
     return [
         {"$match": {"created_at": {"$gte": since}}},
         {
             "$group": {
                 "_id": {"$dateTrunc": {"date": "$created_at", "unit": "day"}},
                 "orders": {"$sum": 1},
-                "revenue_cents": {"$sum": "$total_cents"},
+                # Exact up to 10^34; a sum of integers becomes a float above 2^63.
+                "revenue_cents": {"$sum": {"$toDecimal": "$total_cents"}},
             }
         },
         {"$sort": {"_id": 1}},
     ]
+
+
+def day_revenue(document: Document) -> DayRevenue:
+    """What the aggregation found of a day."""
+    cents = int(document["revenue_cents"].to_decimal())
+    return DayRevenue(day=document["_id"].date(), orders=document["orders"], revenue_cents=cents)

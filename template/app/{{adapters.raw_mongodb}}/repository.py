@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.db import driver
 from app.db.driver import Document
-from app.db.statements import now, revenue_by_day, upsert_item
+from app.db.statements import day_revenue, now, revenue_by_day, upsert_item
 from app.db.transactions import Transactional
 from app.errors import ConflictError, NotFoundError
 from app.schemas import DayRevenue, Item, NewItem, NewOrder, Order
@@ -93,9 +93,7 @@ class MongoRepository(Transactional):
 
     async def revenue(self, since: datetime) -> list[DayRevenue]:
         rows = await driver.aggregate(self._orders, revenue_by_day(since), self._session)
-        return [
-            DayRevenue(day=row["_id"].date(), orders=row["orders"], revenue_cents=row["revenue_cents"]) for row in rows
-        ]
+        return [day_revenue(row) for row in rows]
 
 
 def _document(stored: Item | Order) -> Document:

@@ -62,7 +62,7 @@ _TAKE_FROM_STOCK = """
 _INSERT_ORDER = "INSERT INTO orders (id, item_id, quantity, total_cents, created_at) VALUES (%s, %s, %s, %s, %s)"
 
 _REVENUE = """
-    SELECT DATE(created_at) AS day, COUNT(*) AS orders, CAST(SUM(total_cents) AS SIGNED) AS revenue_cents
+    SELECT DATE(created_at) AS day, COUNT(*) AS orders, SUM(total_cents) AS revenue_cents
     FROM orders
     WHERE created_at >= %s
     GROUP BY day

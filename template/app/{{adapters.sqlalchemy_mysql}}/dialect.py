@@ -28,7 +28,7 @@ UPSERT_ITEMS = text("""
 """)
 
 REVENUE = text("""
-    SELECT DATE(created_at) AS day, COUNT(*) AS orders, CAST(SUM(total_cents) AS SIGNED) AS revenue_cents
+    SELECT DATE(created_at) AS day, COUNT(*) AS orders, SUM(total_cents) AS revenue_cents
     FROM orders
     WHERE created_at >= :since
     GROUP BY day

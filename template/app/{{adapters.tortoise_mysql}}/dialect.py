@@ -36,7 +36,7 @@ _TAKE_FROM_STOCK = """
 """
 
 _REVENUE = """
-    SELECT DATE(created_at) AS day, COUNT(*) AS orders, CAST(SUM(total_cents) AS SIGNED) AS revenue_cents
+    SELECT DATE(created_at) AS day, COUNT(*) AS orders, SUM(total_cents) AS revenue_cents
     FROM orders
     WHERE created_at >= %s
     GROUP BY day
