@@ -3,16 +3,21 @@
 import asyncio
 
 from app.db import migrate
-from app.errors import UnavailableError
-from app.settings import read_settings
+from app.errors import RefusedError, UnavailableError
+from app.settings import read_migration_settings
 
 
 def main() -> None:
     """Run the migrations that the database has not had yet."""
+    settings = read_migration_settings()
     try:
-        asyncio.run(migrate(read_settings()))
+        asyncio.run(migrate(settings))
+    except RefusedError as error:
+        words = " ".join(str(error.__cause__ or "").split())
+        command = settings.database.commands[error.missing]
+        raise SystemExit(f"migrate: {error} ({words}); where it is missing, this makes it: {command}") from None
     except UnavailableError as error:
-        raise SystemExit(f"migrate: {error}") from None
+        raise SystemExit(f"migrate: {' '.join(str(error).split())}") from None
 
 
 if __name__ == "__main__":

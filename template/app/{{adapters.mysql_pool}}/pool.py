@@ -21,7 +21,7 @@ class ConnectionPool:
     """The pool of one process; lends the connection that was used last, so that the rest stay idle."""
 
     def __init__(self, settings: Settings) -> None:
-        self._options = connection_options(settings, time_limits=True)
+        self._settings = settings
         self._pool_size = settings.pool_size
         self._recycle_seconds = settings.pool_recycle_seconds  # of idleness
         self._idle: list[tuple[float, Connection]] = []  # each with the time when it came back
@@ -73,7 +73,7 @@ class ConnectionPool:
     async def _open(self) -> Connection:
         self._open_connections += 1
         try:
-            return await connect(self._options)
+            return await connect(connection_options(self._settings, time_limits=True))
         except BaseException:
             self._open_connections -= 1
             raise

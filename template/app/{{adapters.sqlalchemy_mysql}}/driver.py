@@ -23,10 +23,9 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
 
     time_limits: see connection_options.
     """
-    options = connection_options(settings, time_limits=time_limits)
 
     async def connect() -> Any:
-        return await connecting.connect(options)
+        return await connecting.connect(connection_options(settings, time_limits=time_limits))
 
     engine = create_async_engine(f"mysql+{connecting.NAME}://", async_creator=connect, **pool)
     event.listen(engine.sync_engine, "begin", _begin)
