@@ -1,6 +1,7 @@
 """Bring the database's schema up to date: `python -m app.migrate`. Safe to run twice and from two places at once."""
 
 import asyncio
+from textwrap import shorten
 
 from app.db import migrate
 from app.errors import RefusedError, UnavailableError
@@ -13,11 +14,11 @@ def main() -> None:
     try:
         asyncio.run(migrate(settings))
     except RefusedError as error:
-        words = " ".join(str(error.__cause__ or "").split())
+        words = shorten(str(error.__cause__), 200)
         command = settings.database.commands[error.missing]
         raise SystemExit(f"migrate: {error} ({words}); where it is missing, this makes it: {command}") from None
     except UnavailableError as error:
-        raise SystemExit(f"migrate: {' '.join(str(error).split())}") from None
+        raise SystemExit(f"migrate: {shorten(str(error), 1000)}") from None
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ def pool_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def _connect(settings: Settings, *, loop: object, **classes: Any) -> Any:
-    """How the pool opens a connection."""
+async def _connect(settings: Settings, url: None, *, loop: object, **classes: Any) -> Any:
+    """How the pool opens a connection; it was made without a URL."""
     return await connect(settings, time_limits=True, **classes)
 
 
