@@ -113,5 +113,5 @@ def _command(scheme: str, url: DatabaseUrl, authentication_source: str | None) -
     source = authentication_source or url.database or "admin"
     user = f"user: {json.dumps(url.user or 'app')}, pwd: passwordPrompt(), roles: {json.dumps(roles)}"
     hosts = ",".join(host.name if scheme == "mongodb+srv" else f"{host.name}:{host.port}" for host in url.hosts)
-    make = f"db.getSiblingDB({json.dumps(source)}).createUser({{{user}}})"
+    make = f"db.getSiblingDB({json.dumps(source)}).createUser(" + "{" + user + "})"
     return join(["mongosh", f"{scheme}://{hosts}/admin", "--username", "ADMINISTRATOR", "--eval", make])
