@@ -11,7 +11,7 @@ import pytest
 
 from tests.service import environment
 from tests.smoke.layers import Layer
-from tests.smoke.url_table import ASYNCPG, PARAMETERS, PROVIDERS, PSYCOPG, REFUSED
+from tests.smoke.url_table import ASYNCPG, PARAMETERS, PROVIDERS, PSYCOPG, REFUSED, Case
 
 # Settings in, one object a line out: what the reader says, and what the driver would be called with.
 READ = """
@@ -43,57 +43,55 @@ for given in json.load(sys.stdin):
     print(json.dumps(found, default=plain))
 """
 
-Reader = Callable[[list[dict[str, str]]], list[dict[str, Any]]]
+Answers = dict[str, dict[str, Any]]  # by URL
+DRIVERS = {"asyncpg": ASYNCPG, "psycopg": PSYCOPG}
 
 
 @pytest.fixture(scope="session")
-def read(project: Path) -> Reader:
-    def run(settings: list[dict[str, str]]) -> list[dict[str, Any]]:
-        done = subprocess.run(
-            [project / ".venv" / "bin" / "python", "-c", READ],
-            cwd=project,
-            env=environment("", {}),
-            input=json.dumps(settings),
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+def answers(layer: Layer, project: Path) -> Answers:
+    """What the layer makes of each URL of its database, asked at once."""
+    tables = (PROVIDERS, PARAMETERS, REFUSED)
+    cases = [case for table in tables for case in table[layer.database]] + DRIVERS.get(layer.driver, [])
+    urls = list(dict.fromkeys(case.url for case in cases))
+    done = subprocess.run(
+        [project / ".venv" / "bin" / "python", "-c", READ],
+        cwd=project,
+        env=environment("", {}),
+        input=json.dumps([{"database_url": url} for url in urls]),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(urls, map(json.loads, done.stdout.splitlines()), strict=True))
 
-    return run
 
-
-def differing(found: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: found.get(name) for name, value in expected.items() if found.get(name) != value}
+def differences(cases: list[Case], found: Callable[[str], Mapping[str, Any]]) -> dict[str, object]:
+    """What is not as expected, by URL."""
+    wrong: dict[str, object] = {}
+    for case in cases:
+        answer = found(case.url)
+        if differing := {name: answer.get(name) for name, value in case.read.items() if answer.get(name) != value}:
+            wrong[case.url] = answer.get("said", differing)
+    return wrong
 
 
 @pytest.mark.each_driver
-def test_each_provider_s_url_is_read_as_the_provider_means_it(layer: Layer, read: Reader) -> None:
+def test_each_provider_s_url_is_read_as_the_provider_means_it(layer: Layer, answers: Answers) -> None:
     cases = [*PROVIDERS[layer.database], *PARAMETERS[layer.database]]
-    found = read([{"database_url": case.url} for case in cases])
-    wrong = {
-        case.url: answer.get("said") or differing(answer, case.read)
-        for case, answer in zip(cases, found, strict=True)
-        if "said" in answer or differing(answer, case.read)
-    }
-    assert wrong == {}
-    assert all("xyzzy" not in answer["repr"] for answer in found)
+    assert differences(cases, answers.__getitem__) == {}
+    assert all("xyzzy" not in answers[case.url]["repr"] for case in cases)
 
 
 @pytest.mark.each_driver
 @pytest.mark.databases("postgresql")
-def test_each_postgresql_driver_is_told_what_the_url_says(layer: Layer, read: Reader) -> None:
-    cases = {"asyncpg": ASYNCPG, "psycopg": PSYCOPG}[layer.driver]
-    found = read([{"database_url": case.url} for case in cases])
-    told = {case.url: differing(answer["options"], case.read) for case, answer in zip(cases, found, strict=True)}
-    assert {url: wrong for url, wrong in told.items() if wrong} == {}
+def test_each_postgresql_driver_is_told_what_the_url_says(layer: Layer, answers: Answers) -> None:
+    assert differences(DRIVERS[layer.driver], lambda url: answers[url].get("options", answers[url])) == {}
 
 
 @pytest.mark.each_driver
-def test_what_is_not_known_is_refused_in_one_line_that_names_it(layer: Layer, read: Reader) -> None:
-    cases = REFUSED[layer.database]
-    found = read([{"database_url": case.url} for case in cases])
-    for case, answer in zip(cases, found, strict=True):
+def test_what_is_not_known_is_refused_in_one_line_that_names_it(layer: Layer, answers: Answers) -> None:
+    for case in REFUSED[layer.database]:
+        answer = answers[case.url]
         assert answer.get("code") == 3, (case.url, answer)
         said: str = answer["said"]
         assert said.startswith("settings: DATABASE_URL "), (case.url, said)

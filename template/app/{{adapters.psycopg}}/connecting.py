@@ -44,9 +44,10 @@ def connection_options(settings: Settings, *, time_limits: bool) -> dict[str, An
 
 
 def _tls(url: DatabaseUrl) -> dict[str, str | None]:
+    verified = url.tls in (Tls.VERIFY_CA, Tls.VERIFY_FULL)
     return {
         "sslmode": url.tls,
-        "sslrootcert": url.ca_file or (SYSTEM if url.tls is Tls.VERIFY_FULL else None),
+        "sslrootcert": url.ca_file or SYSTEM if verified else None,  # libpq would use it with `prefer` too
         "sslcert": url.client_certificate,
         "sslkey": url.client_key,
     }
