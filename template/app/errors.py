@@ -4,6 +4,7 @@ AppError
     NotFoundError            404
     ConflictError            409
     UnavailableError         503 with Retry-After: no connection in time, or the server is away
+        RefusedError         the same: the server refuses the login, or has no such database
     StatementTimeoutError    504: a statement ran over its time limit
 """
 
@@ -41,6 +42,14 @@ class UnavailableError(AppError):
 
     status = 503
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class RefusedError(UnavailableError):
+    """The server lets nobody in with this URL; `missing` is what it may lack: "role" or "database"."""
+
+    def __init__(self, message: str, missing: str) -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class StatementTimeoutError(AppError):

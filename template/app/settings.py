@@ -1,16 +1,15 @@
 """The settings of the app, read from the environment and from `.env`."""
 
-import re
 import sys
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import plan
+from app.database_url import DatabaseUrl, UrlError
+from app.errors import UnavailableError
 
 STARTUP_FAILURE = 3  # uvicorn's own code: it does not start a worker again that ends with it
 
@@ -40,11 +39,13 @@ class Settings(BaseSettings):
     statement_timeout_seconds: Annotated[float, Field(gt=0)] = plan.STATEMENT_TIMEOUT_SECONDS
 
     @model_validator(mode="after")
-    def _require_a_usable_url(self) -> Self:
-        for name, settings in {"DATABASE_URL": self, "REPLICA_DATABASE_URL": self.replica}.items():
-            scheme = plan.URL_SCHEME if settings is None else settings.url.partition("://")[0]
-            if scheme != plan.URL_SCHEME:
-                raise ValueError(f"{name} starts with {plan.URL_SCHEME}://, not {scheme[:20]}://")
+    def _require_usable_urls(self) -> Self:
+        for name, settings in {self._url_name: self, "REPLICA_DATABASE_URL": self.replica}.items():
+            if settings is not None:
+                try:
+                    settings._read_database().require_files()
+                except UrlError as error:
+                    raise ValueError(f"{name} {error}") from None
         return self
 
     @property
@@ -57,20 +58,31 @@ class Settings(BaseSettings):
 
     @property
     def url(self) -> str:
-        """The database's URL, with its password."""
-        if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        if self.database_url_file is not None:
-            return self.database_url_file.read_text(encoding="utf-8").strip()
-        raise ValueError("set DATABASE_URL or DATABASE_URL_FILE (.env.example shows how)")
+        """The database's URL, with its password; a file is read anew each time. Raises UrlError."""
+        return _given_url(self.database_url, self.database_url_file)
 
     @property
-    def requires_tls(self) -> bool:
-        """Whether connections are encrypted and the server verified: by database_ca_file, else by the system's.
+    def database(self) -> DatabaseUrl:
+        """What to connect to now, and how to encrypt the way; UnavailableError.
 
-        So it is beyond this machine, unless the URL itself says how (sslmode, tls) or database_tls is off.
+        The URL's own word on TLS wins. Where it has none, a server on another machine is verified, by database_ca_file,
+        else by the system's authorities, unless database_tls is off.
         """
-        return self.database_ca_file is not None or (self.database_tls != "off" and _leads_away(self.url))
+        try:
+            return self._read_database()
+        except UrlError as error:
+            raise UnavailableError(f"{self._url_name} {error}") from error
+
+    @property
+    def _url_name(self) -> str:
+        return "DATABASE_URL"
+
+    def _read_database(self) -> DatabaseUrl:
+        from app.db.url import read_url  # not above: app.db imports this module
+
+        url = read_url(self.url)
+        ca_file = url.ca_file or (str(self.database_ca_file) if self.database_ca_file else None)
+        return url.protected(ca_file, by_default=url.leads_away and self.database_tls != "off")
 
     @property
     def pool_limit(self) -> int:
@@ -83,31 +95,55 @@ class Settings(BaseSettings):
         return self.statement_timeout_seconds + (plan.COMMAND_TIMEOUT_SECONDS - plan.STATEMENT_TIMEOUT_SECONDS)
 
 
-def _leads_away(url: str) -> bool:
-    """Whether a host of the URL is another machine, and the URL does not say itself how to encrypt the way."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    if query.keys() & {"sslmode", "ssl", "tls"}:
-        return False
-    hosts = [re.sub(r":\d*$", "", host).strip("[]") for host in parts.netloc.rpartition("@")[2].split(",")]
-    if given := query.get("host", query.get("unix_socket")):
-        hosts = given.split(",")
-    return not all(map(_is_here, hosts))
+class MigrationSettings(Settings):
+    """The same for app.migrate, whose role may change the schema: a URL of its own wins over the app's."""
+
+    migration_database_url: SecretStr | None = None
+    migration_database_url_file: Path | None = None
+
+    @property
+    def replica(self) -> None:
+        """None: a replica gets its schema from the primary."""
+
+    @property
+    def url(self) -> str:
+        """The URL that migrations use."""
+        if self._url_name == "DATABASE_URL":
+            return super().url
+        return _given_url(self.migration_database_url, self.migration_database_url_file)
+
+    @property
+    def _url_name(self) -> str:
+        has_own = self.migration_database_url is not None or self.migration_database_url_file is not None
+        return "MIGRATION_DATABASE_URL" if has_own else "DATABASE_URL"
 
 
-def _is_here(host: str) -> bool:
-    if host in ("", "localhost") or unquote(host).startswith("/"):  # a path is a socket
-        return True
+def _given_url(text: SecretStr | None, file: Path | None) -> str:
+    if text is not None:
+        return text.get_secret_value().strip()
+    if file is None:
+        raise UrlError("is not set, nor DATABASE_URL_FILE (.env.example shows how)")
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UrlError(f"cannot be read from {file}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise UrlError(f"cannot be read from {file}: it is no text in UTF-8") from None
 
 
 def read_settings(**given: Any) -> Settings:
     """Read the settings, except those given, or end the process with what is wrong; never prints a value."""
+    return _read(Settings, given)
+
+
+def read_migration_settings() -> Settings:
+    """The same for app.migrate."""
+    return _read(MigrationSettings, {})
+
+
+def _read(kind: type[Settings], given: dict[str, Any]) -> Settings:
     try:
-        return Settings(**given)
+        return kind(**given)
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, e['loc'])).upper()} {e['msg']}".removeprefix(" Value error, ") for e in error.errors()

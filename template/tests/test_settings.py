@@ -1,26 +1,84 @@
+from pathlib import Path
+
 import pytest
 
-from app import plan
-from app.settings import read_settings
+from app.database_url import SYSTEM, DatabaseUrl, Host, Tls, UrlError, split_url
+from app.db.temporary import UNREACHABLE_URL
+from app.errors import UnavailableError
+from app.settings import read_migration_settings, read_settings
+
+AWAY = (Host("db.example.com", 1),)
 
 
 @pytest.mark.parametrize(
-    ("place", "required"),
+    ("place", "away"),
     [
         ("localhost/app", False),
         ("app@127.0.0.1:1234/app", False),
         ("[::1]:1234/app", False),
-        ("/app?host=/run/server", False),
+        ("%2Frun%2Fserver/app", False),
         ("db.example.com/app", True),
         ("app:p%40ssword@10.0.0.1:1234/app", True),
         ("localhost,db.example.com:1234/app", True),
-        ("/app?host=db.example.com", True),
-        ("db.example.com/app?sslmode=require", False),
-        ("db.example.com/app?tls=false", False),
     ],
 )
-def test_tls_is_required_beyond_this_machine_unless_the_url_says_how(place: str, required: bool) -> None:
-    url = f"{plan.URL_SCHEME}://{place}"
-    assert read_settings(database_url=url, database_ca_file=None, database_tls="auto").requires_tls is required
-    assert not read_settings(database_url=url, database_ca_file=None, database_tls="off").requires_tls
-    assert read_settings(database_url=url, database_ca_file="ca.pem", database_tls="off").requires_tls
+def test_a_server_beyond_this_machine_is_verified_by_default(place: str, away: bool) -> None:
+    url = DatabaseUrl(split_url(f"test://{place}", ["test"]).hosts, "", "", "")
+    assert url.leads_away is away
+    assert url.protected(None, by_default=away).tls == (Tls.VERIFY_FULL if away else None)
+
+
+@pytest.mark.parametrize(
+    ("said", "ca_file", "meant"),
+    [
+        (None, None, None),
+        (None, "ca.pem", Tls.VERIFY_FULL),
+        (Tls.OFF, "ca.pem", Tls.OFF),
+        (Tls.REQUIRE, None, Tls.REQUIRE),
+        (Tls.REQUIRE, "ca.pem", Tls.VERIFY_CA),
+        (Tls.VERIFY_CA, "ca.pem", Tls.VERIFY_CA),
+        (Tls.VERIFY_FULL, None, Tls.VERIFY_FULL),
+        (None, SYSTEM, Tls.VERIFY_FULL),
+    ],
+)
+def test_the_url_s_word_on_tls_wins(said: Tls | None, ca_file: str | None, meant: Tls | None) -> None:
+    url = DatabaseUrl(AWAY, "", "", "", tls=said)
+    assert url.protected(ca_file, by_default=False).tls == meant
+    socket = DatabaseUrl((Host("/run/server", 1),), "", "", "", tls=said)
+    assert socket.protected("ca.pem", by_default=True).tls is None
+
+
+@pytest.mark.parametrize(("said", "ca_file"), [(Tls.VERIFY_CA, None), (Tls.VERIFY_CA, SYSTEM), (Tls.REQUIRE, SYSTEM)])
+def test_verification_without_the_means_is_refused(said: Tls, ca_file: str | None) -> None:
+    with pytest.raises(UrlError):
+        DatabaseUrl(AWAY, "", "", "", tls=said).protected(ca_file, by_default=True)
+
+
+def test_the_url_is_read_from_its_file_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "url"
+    monkeypatch.setenv("DATABASE_URL", "")
+    with pytest.raises(SystemExit):
+        read_settings(database_url_file=file)
+    assert f"settings: DATABASE_URL cannot be read from {file}" in capsys.readouterr().err
+    file.write_text(f" {UNREACHABLE_URL}\n", encoding="utf-8")
+    settings = read_settings(database_url_file=file)
+    assert settings.url == UNREACHABLE_URL
+    assert settings.database.database
+    file.unlink()
+    with pytest.raises(UnavailableError):
+        _ = settings.database
+
+
+def test_migrations_can_have_a_url_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", UNREACHABLE_URL)
+    assert read_migration_settings().url == UNREACHABLE_URL
+    own = f"{UNREACHABLE_URL}_own"
+    file = tmp_path / "url"
+    file.write_text(own, encoding="utf-8")
+    monkeypatch.setenv("MIGRATION_DATABASE_URL_FILE", str(file))
+    assert read_migration_settings().url == own
+    assert read_settings().url == UNREACHABLE_URL
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert read_migration_settings().url == own

@@ -18,7 +18,7 @@ from mangum.types import LambdaContext
 
 from app.db import migrate as migrate_database
 from app.factory import create_app
-from app.settings import read_settings
+from app.settings import read_migration_settings, read_settings
 
 _ARN_SUFFIX = "_SECRET_ARN"  # DATABASE_URL_SECRET_ARN names the secret that holds DATABASE_URL
 _SECRETS_TIMEOUT_SECONDS = 5
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def migrate(event: object, context: object) -> dict[str, str]:
     """Run the migrations that the database has not had yet; UnavailableError."""
     _read_secrets()
-    asyncio.run(migrate_database(read_settings()))
+    asyncio.run(migrate_database(read_migration_settings()))
     return {"status": "migrated"}
 
 

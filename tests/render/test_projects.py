@@ -31,6 +31,7 @@ COMMON = {
     "app/api/items.py",
     "app/api/orders.py",
     "app/database.py",
+    "app/database_url.py",
     "app/errors.py",
     "app/factory.py",
     "app/main.py",
@@ -64,6 +65,7 @@ EVERY_ADAPTER = {
     "app/db/repository.py",
     "app/db/temporary.py",
     "app/db/testing.py",
+    "app/db/url.py",
 }
 # Files in which values of the answers stand; all others are the same bytes for every combination.
 VALUES = {

@@ -33,6 +33,7 @@ class PostgreSQL(Server):
         super().__init__("postgresql", secured=secured)
         self._max_connections = max_connections
         self.data = self._directory / "data"
+        self.socket_folder = self._directory
         self.binaries = Path(_binary("postgres")).parent
         # initdb and postgres refuse to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -47,7 +48,7 @@ class PostgreSQL(Server):
         connection = "hostssl" if secured else "host"
         rules = ["all +with_password 127.0.0.1/32 scram-sha-256"]
         rules += ["all all 127.0.0.1/32 trust", "replication all 127.0.0.1/32 trust"]
-        lines = "".join(f"{connection} {rule}\n" for rule in rules)
+        lines = "local all all trust\n" + "".join(f"{connection} {rule}\n" for rule in rules)
         (self.data / "pg_hba.conf").write_text(lines)
 
     def _make_data(self, target: Path) -> None:
@@ -78,7 +79,7 @@ class PostgreSQL(Server):
         settings: dict[str, object] = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
-            "unix_socket_directories": "",
+            "unix_socket_directories": self.socket_folder,
             "max_connections": self._max_connections,
             "log_error_verbosity": "verbose",
             "shared_buffers": "32MB",

@@ -24,6 +24,10 @@ Place: Any = PLACES["Place"]
         ("mysql://app@localhost/app?unix_socket=/run/my.sock", "/run/my.sock", True),
         ("postgresql://app@/app?host=/", "//.s.PGSQL.5432", True),
         ("postgresql://app@%2F/app", "//.s.PGSQL.5432", True),
+        ("postgres:///app?host=192.0.2.1,192.0.2.2&port=1,2\n", "192.0.2.1:1, 192.0.2.2:2", False),
+        ("postgresql://app@/app?hostaddr=127.0.0.1", "127.0.0.1:5432", True),
+        ("mysql://app@localhost/app?socket=/run/my.sock", "/run/my.sock", True),
+        ("mongodb+srv://app:a%40b@cluster0.example.invalid/app?w=majority", "cluster0.example.invalid", False),
     ],
 )
 def test_addresses(url: str, address: str, local: bool) -> None:
@@ -34,6 +38,7 @@ def test_addresses(url: str, address: str, local: bool) -> None:
 def test_a_file_has_its_path() -> None:
     assert Place("sqlite:////data/a@b:c.db", 0).address == "/data/a@b:c.db"
     assert Place("sqlite:///app.db", 0).address == "app.db"
+    assert Place("sqlite:////data/a%20b.db?mode=rw\n", 0).address == "/data/a b.db"
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,13 @@ async def gather(settings: Any, driver: str) -> Facts:
     """The facts of the server of DATABASE_URL; raises what the driver and the network raise."""
     connecting: Any = importlib.import_module("app.db.connecting")
     options: Any = importlib.import_module("app.db.options")
-    connection = await connecting.connect(options.connection_options(settings, time_limits=True))
+    arguments = options.connection_options(settings, time_limits=True)
+    context = arguments.get("ssl")
+    connection = await connecting.connect(arguments)
     try:
         async with connection.cursor() as cursor:
             facts = await _ask(cursor, connection.thread_id())
+            facts["verified"] = facts["encrypted"] and context is not None and bool(context.verify_mode)
             return {**facts, "missing": await _missing(cursor)}
     finally:
         connection.close()
@@ -69,7 +72,6 @@ async def _ask(cursor: Any, handshake: int) -> Facts:
         "idle_timeout_seconds": int(idle_timeout),
         "idle_timeout_name": "wait_timeout",
         "encrypted": bool(cipher),
-        "verified": bool(cipher),  # without DATABASE_CA_FILE the project uses no TLS at all
         "privileges": _privileges([str(row[0]) for row in await rows("SHOW GRANTS")]),
         "pooled": pooled,
     }

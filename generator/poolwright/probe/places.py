@@ -26,12 +26,13 @@ class Place:
 
     def __init__(self, url: str, port: int) -> None:
         """port: where servers of the kind listen by default; 0 for a file."""
-        rest = url.partition("://")[2]
+        url = url.strip()
+        scheme, _, rest = url.partition("://")
         self._hosts: list[tuple[str, int]] = []
         self._secrets: list[str] = []
         self._socket = ""
         if not port:
-            self.address = rest.partition("/")[2]
+            self.address = unquote(rest.partition("?")[0].partition("/")[2])
             self.local = True
             return
         before_query, _, query = rest.partition("?")
@@ -46,13 +47,22 @@ class Place:
         self._secrets = [url, password, unquote(password), *pieces]
         hosts = [_host_and_port(host, port) for host in there.partition("/")[0].split(",")]
         options = dict(parse_qsl(query))
-        named = [options.get("unix_socket", ""), options.get("host", ""), *(host for host, _ in hosts)]
-        path = next((name for name in named if name.startswith("/")), "")
+        if given := options.get("host", options.get("hostaddr", "")):
+            ports = options.get("port", str(hosts[0][1])).split(",")
+            names = given.split(",")
+            if not all(number.isdecimal() for number in ports):
+                raise UnreadableUrlError("has no valid port")
+            every = ports if len(ports) == len(names) else ports[:1] * len(names)
+            hosts = [(name, int(number)) for name, number in zip(names, every, strict=True)]
+        sockets = [options.get(name, "") for name in ("unix_socket", "socket", "socketPath", "unix_sock")]
+        path = next((name for name in [*sockets, *(host for host, _ in hosts)] if name.startswith("/")), "")
         # PostgreSQL's URLs name the socket's folder.
         self._socket = f"{path}/.s.PGSQL.{hosts[0][1]}" if os.path.isdir(path) else path
         self._hosts = [] if path else hosts
         self.address = self._socket or ", ".join(f"{host}:{number}" for host, number in hosts)
         self.local = all(_is_loopback(host) for host, _ in self._hosts)
+        if scheme == "mongodb+srv":  # a name in the DNS that stands for several hosts
+            self.address, self._hosts, self.local = hosts[0][0], [], False
 
     def failure(self, error: Exception) -> dict[str, str]:
         """{"failed": "unreachable" or "refused", "reason": in a few words}."""

@@ -113,7 +113,7 @@ async def _by_asyncpg(options: dict[str, Any]) -> AsyncIterator[tuple[Ask, Facts
         facts = {
             "process": connection.get_server_pid(),
             "encrypted": tls is not None,
-            "verified": tls is not None and bool(tls.context.verify_mode) and tls.context.check_hostname,
+            "verified": tls is not None and bool(tls.context.verify_mode),
         }
         async with connection.transaction(readonly=True):
             yield connection.fetchval, facts
@@ -135,7 +135,7 @@ async def _by_psycopg(options: dict[str, Any]) -> AsyncIterator[tuple[Ask, Facts
         facts = {
             "process": connection.info.backend_pid,
             "encrypted": bool(connection.pgconn.ssl_in_use),
-            "verified": bool(connection.pgconn.ssl_in_use) and mode == b"verify-full",
+            "verified": bool(connection.pgconn.ssl_in_use) and mode in (b"verify-ca", b"verify-full"),
         }
         yield ask, facts
 

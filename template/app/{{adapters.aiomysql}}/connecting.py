@@ -8,8 +8,9 @@ from aiomysql import Error, IntegrityError
 from pymysql.constants import CLIENT
 
 from app import plan
+from app.db.error_numbers import error_for_number, number
 from app.db.transactional import Transactional
-from app.errors import UnavailableError
+from app.errors import RefusedError, UnavailableError
 
 __all__ = ["NAME", "Connection", "Error", "IntegrityError", "connect"]
 
@@ -57,6 +58,8 @@ async def connect(options: dict[str, Any]) -> Connection:
     except TimeoutError as error:
         raise UnavailableError("the database does not accept connections") from error
     except (Error, OSError, RuntimeError) as error:  # RuntimeError: aiomysql 0.3.2's where the server hangs up at once
+        if isinstance(refused := error_for_number(number(error)), RefusedError):
+            raise refused from error
         raise UnavailableError(f"cannot connect to the database: {error.__cause__ or error}") from error
     except BaseException:
         connection.close()  # aiomysql 0.3.2 leaves it open when it is cancelled

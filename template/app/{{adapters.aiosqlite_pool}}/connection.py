@@ -94,14 +94,14 @@ class Connection(aiosqlite.Connection):
 
 
 async def connect(settings: Settings, *, time_limits: bool) -> Connection:
-    """Open a connection; sqlite3.Error.
+    """Open a connection; sqlite3.Error, UnavailableError.
 
     time_limits: whether statements are stopped after the statement timeout.
     """
     connection = Connection(settings, time_limits=time_limits)
     try:
         await connection
-    except sqlite3.Error:
+    except (sqlite3.Error, UnavailableError):
         if connection.stopped is not None:
             await connection.stopped
         raise

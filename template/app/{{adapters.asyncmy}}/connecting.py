@@ -7,8 +7,9 @@ import asyncmy
 from asyncmy.errors import Error, IntegrityError
 
 from app import plan
+from app.db.error_numbers import error_for_number, number
 from app.db.transactional import Transactional
-from app.errors import UnavailableError
+from app.errors import RefusedError, UnavailableError
 
 __all__ = ["NAME", "Connection", "Error", "IntegrityError", "connect"]
 
@@ -36,5 +37,7 @@ async def connect(options: dict[str, Any]) -> Connection:
     except TimeoutError as error:
         raise UnavailableError("the database does not accept connections") from error
     except (Error, OSError, RuntimeError) as error:  # RuntimeError: asyncmy 0.2.18's where the server hangs up at once
+        if isinstance(refused := error_for_number(number(error)), RefusedError):
+            raise refused from error
         raise UnavailableError(f"cannot connect to the database: {error}") from error
     return connection

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 from typing import Any, cast
 
 import asyncpg
 
 from app import plan
-from app.db.connecting import connection_options
+from app.db.connecting import connect
 from app.db.sqlstates import error_for_state
 from app.errors import UnavailableError
 from app.settings import Settings
@@ -34,13 +35,18 @@ class PooledConnection(asyncpg.Connection):
 def pool_options(settings: Settings) -> dict[str, Any]:
     """What asyncpg.create_pool is called with."""
     return {
-        **connection_options(settings, time_limits=True),
+        "connect": partial(_connect, settings),
         "min_size": 0,  # open() warms it: with a minimum, a server that is away would keep the app from starting
         "max_size": settings.pool_limit,
         "max_inactive_connection_lifetime": settings.pool_recycle_seconds,
         "connection_class": PooledConnection,
         "reset": _note_use,
     }
+
+
+async def _connect(settings: Settings, url: None, *, loop: object, **classes: Any) -> Any:
+    """How the pool opens a connection; it was made without a URL."""
+    return await connect(settings, time_limits=True, **classes)
 
 
 async def answers(connection: Connection) -> bool:

@@ -8,6 +8,7 @@ import pymongo
 
 from app.db import driver
 from app.db.connection import app_database, client_options, translated_errors
+from app.db.credentials import read_anew
 from app.db.migrate import NEWEST_VERSION, stored_version
 from app.errors import UnavailableError
 from app.settings import Settings
@@ -17,6 +18,7 @@ class PooledClient:
     """The part of an adapter that is the same for every way to use the client."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._pool_size = settings.pool_size
         self._pool_timeout_seconds = settings.pool_timeout_seconds
         self._time_limit_seconds = settings.statement_timeout_seconds
@@ -58,6 +60,7 @@ class PooledClient:
     async def _connected(self) -> AsyncIterator[None]:
         """Run the body while a server is known, with its errors translated."""
         with translated_errors():
+            read_anew(driver.pymongo_client(self._client), self._settings)
             # Finding a server counts against the time limit of an operation, which is too long to wait while none is
             # known.
             if not driver.pymongo_client(self._client).topology_description.has_writable_server():

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from pymongo import ReadPreference
 from pymongo.errors import DuplicateKeyError
 
 from app.db.connection import app_database, client_options, short_lived_client, translated_errors
@@ -30,7 +31,8 @@ async def migrate(settings: Settings) -> None:
     Raises UnavailableError.
     """
     async with short_lived_client(settings.url, **client_options(settings, time_limits=False)) as client:
-        database = app_database(client)
+        # Whatever the URL says of reads: another server may not have the last run's version yet.
+        database = app_database(client).with_options(read_preference=ReadPreference.PRIMARY)
         with translated_errors():
             async with _lock(database):
                 done = await stored_version(database)

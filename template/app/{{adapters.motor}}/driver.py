@@ -28,10 +28,13 @@ from motor.motor_asyncio import (
     AsyncIOMotorCursor,
     AsyncIOMotorDatabase,
 )
+from pymongo import ReadPreference
 
 from app.db.cancellation import Operation
 
 T = TypeVar("T")
+
+PRIMARY = ReadPreference.PRIMARY  # of what a transaction reads, whatever the URL says of other reads
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
@@ -78,14 +81,17 @@ def pymongo_client(client: Client) -> Any:
 @asynccontextmanager
 async def new_transaction(client: Client) -> AsyncIterator[Session]:
     """Make the operations on this session one transaction."""
-    async with await client.start_session() as session, session.start_transaction():
+    async with (
+        await client.start_session() as session,
+        session.start_transaction(read_preference=PRIMARY),
+    ):
         yield session
 
 
 async def repeat_transaction(client: Client, body: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
     """Run the body in a transaction, again from its start where it meets another transaction."""
     async with await client.start_session() as session:
-        result: T = await session.with_transaction(body)
+        result: T = await session.with_transaction(body, read_preference=PRIMARY)
         return result
 
 

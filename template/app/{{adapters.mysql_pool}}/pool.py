@@ -22,8 +22,8 @@ class ConnectionPool:
     """The pool of one process; lends the connection that was used last, so that the rest stay idle."""
 
     def __init__(self, settings: Settings) -> None:
-        self._options = connection_options(settings, time_limits=True)
-        self._time_limit = TimeLimit(settings.statement_timeout_seconds, lambda: connect(self._options))
+        self._settings = settings
+        self._time_limit = TimeLimit(settings.statement_timeout_seconds, self._connect)
         self._pool_size = settings.pool_size
         self._recycle_seconds = settings.pool_recycle_seconds  # of idleness
         self._idle: list[tuple[float, Connection]] = []  # each with the time when it came back
@@ -71,6 +71,9 @@ class ConnectionPool:
     def _drop(self, connection: Connection) -> None:
         connection.close()
         self._open_connections -= 1
+
+    async def _connect(self) -> Connection:
+        return await connect(connection_options(self._settings, time_limits=True))
 
     async def _open(self) -> Connection:
         self._open_connections += 1

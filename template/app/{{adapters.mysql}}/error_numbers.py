@@ -3,7 +3,7 @@
 https://dev.mysql.com/doc/mysql-errors/8.4/en/ and https://mariadb.com/kb/en/mariadb-error-code-reference/
 """
 
-from app.errors import AppError, StatementTimeoutError, UnavailableError
+from app.errors import AppError, RefusedError, StatementTimeoutError, UnavailableError
 
 DEADLOCK = 1213  # the server has rolled back the whole transaction, and asks to repeat it
 NO_SUCH_TABLE = 1146
@@ -13,6 +13,18 @@ _TIMEOUTS = {
     1317,  # interrupted
     1969,  # MariaDB's max_statement_time
     3024,  # MySQL's max_execution_time
+}
+_LOGIN = {
+    1045,  # no such user, or another password
+    1130,  # not from this host
+    1698,  # the same as 1045 without a password
+    1820,  # the password has to be changed
+    1862,
+    3118,  # the account is locked
+}
+_NO_DATABASE = {
+    1044,  # not for this user
+    1049,
 }
 _UNAVAILABLE = {
     0,  # what the drivers say of a connection that is closed
@@ -44,6 +56,10 @@ def error_for_number(number: object) -> AppError | None:
     """The app's error for the first argument of a driver's error, or None where it has none."""
     if number in _TIMEOUTS:
         return StatementTimeoutError("a statement took longer than its time limit")
+    if number in _LOGIN:
+        return RefusedError("the server refuses the user or its password", "role")
+    if number in _NO_DATABASE:
+        return RefusedError("the server has no such database for this user", "database")
     if number in _UNAVAILABLE or not isinstance(number, int):  # the drivers number all that the server says
         return UnavailableError("the database is not available now")
     return None

@@ -1,61 +1,47 @@
-"""How the drivers connect: DATABASE_URL and the settings as keyword arguments, and what each session sets.
-
-The URL is taken apart here: each library reads it in its own way, and none reads all of it.
-"""
+"""How the drivers connect: the settings as keyword arguments, and what each session sets."""
 
 import math
 import os
-import ssl
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app import plan
+from app.database_url import DatabaseUrl
 from app.settings import Settings
 
 FOUND_ROWS = 2  # an UPDATE counts the rows that it found, not only those that it changed
 
 
 def connection_options(settings: Settings, *, time_limits: bool) -> dict[str, Any]:
-    """What aiomysql.connect and asyncmy.connect are called with.
+    """What aiomysql.connect and asyncmy.connect are called with for a new connection; UnavailableError.
 
     time_limits: whether the server stops statements after the statement timeout.
     """
+    url = settings.database
     options = {
-        **_address(settings.url),
+        **_address(url),
         "charset": "utf8mb4",
         "client_flag": FOUND_ROWS,
         "autocommit": True,  # without it each read would open a transaction, and go on reading its snapshot
-        "connect_timeout": plan.CONNECT_TIMEOUT_SECONDS,
+        "connect_timeout": url.connect_seconds(plan.CONNECT_TIMEOUT_SECONDS),
         "program_name": f"app-{os.getpid()}",
     }
     if not plan.TRANSACTION_POOLING:  # behind one, it is the pooler that begins a session with this
         options["init_command"] = session_statement(settings.statement_timeout_seconds if time_limits else None)
-    if settings.requires_tls:
-        options["ssl"] = ssl.create_default_context(cafile=settings.database_ca_file)
+    if (context := url.tls_context()) is not None:
+        options["ssl"] = context
     return options
 
 
-def _address(url: str) -> dict[str, Any]:
-    """ValueError, without anything of the URL in it, where it cannot be read."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    socket = query.pop("unix_socket", None)
-    try:
-        port = parts.port or 3306
-    except ValueError:
-        raise ValueError("DATABASE_URL has no valid port; is its password percent-encoded?") from None
-    if query or parts.fragment:
-        raise ValueError("DATABASE_URL can have ?unix_socket=... and no other parameter; DATABASE_CA_FILE is for TLS")
-    if not parts.path.strip("/"):
-        raise ValueError("DATABASE_URL names no database")
+def _address(url: DatabaseUrl) -> dict[str, Any]:
+    (host,) = url.hosts
     return {
-        "host": parts.hostname or "localhost",
-        "port": port,
-        "unix_socket": socket,
-        "user": unquote(parts.username or ""),
+        "host": "localhost" if host.is_socket else host.name,
+        "port": host.port,
+        "unix_socket": host.name if host.is_socket else None,
+        "user": url.user,
         # Both drivers encode a password as Latin-1, which has few letters; the server keeps it in UTF-8.
-        "password": unquote(parts.password or "").encode().decode("latin-1"),
-        "db": unquote(parts.path.removeprefix("/")),
+        "password": url.password.encode().decode("latin-1"),
+        "db": url.database,
     }
 
 

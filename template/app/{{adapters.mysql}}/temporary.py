@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 from uuid import uuid4
 
+from app.database_url import with_database
 from app.db.connecting import connect
 from app.db.options import connection_options
 from app.settings import read_settings
@@ -22,7 +22,7 @@ async def temporary_database(url: str) -> AsyncIterator[str]:
         async with connection.cursor() as cursor:
             await cursor.execute(f"CREATE DATABASE {name}")
             try:
-                yield urlsplit(url)._replace(path=f"/{name}").geturl()
+                yield with_database(url, name)
             finally:
                 await cursor.execute(f"DROP DATABASE {name}")
     finally:

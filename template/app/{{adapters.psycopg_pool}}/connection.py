@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from app import plan
+from app.db.connecting import refused
 from app.db.sqlstates import error_for_state
 from app.errors import UnavailableError
 
@@ -43,7 +44,7 @@ def translated_errors() -> Iterator[None]:
     except psycopg.Error as error:
         translated = error_for_state(error.sqlstate)
         if translated is None and error.sqlstate is None and isinstance(error, psycopg.OperationalError):
-            translated = UnavailableError(f"no connection to the database: {error}")
+            translated = refused(error) or UnavailableError(f"no connection to the database: {error}")
         if translated is None:
             raise
         raise translated from error

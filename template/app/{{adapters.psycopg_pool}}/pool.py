@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -21,12 +22,9 @@ class ConnectionPool:
     def __init__(self, settings: Settings) -> None:
         self._pool_size = settings.pool_size
         self._limit = settings.pool_limit
-        options = connection_options(settings, time_limits=True)
         self._pool = AsyncConnectionPool(
-            options.pop("conninfo"),
             connection_class=PooledConnection,
-            # autocommit: a single statement is one round trip, without BEGIN and COMMIT around it.
-            kwargs={**options, "autocommit": True, "row_factory": dict_row},
+            kwargs=partial(_connection_options, settings),  # asked for each new connection
             open=False,
             min_size=0,  # open() warms it: the pool would fill a minimum in the background, and with overflow too
             max_size=settings.pool_limit,
@@ -82,6 +80,11 @@ class ConnectionPool:
     async def _replace_all(self, dead: PooledConnection) -> None:
         await self._pool.putconn(dead)
         await self._pool.drain()  # what cut one connection has cut the others of its age
+
+
+def _connection_options(settings: Settings) -> dict[str, Any]:
+    # autocommit: a single statement is one round trip, without BEGIN and COMMIT around it.
+    return {**connection_options(settings, time_limits=True), "autocommit": True, "row_factory": dict_row}
 
 
 async def _refuse_waiting(pool: AsyncConnectionPool[Any]) -> None:

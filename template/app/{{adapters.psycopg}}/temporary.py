@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
+
+from app.database_url import with_database
+from app.db.connecting import connection_options
+from app.settings import read_settings
 
 UNREACHABLE_URL = "postgresql://127.0.0.1:1/none"
 
@@ -15,9 +18,10 @@ UNREACHABLE_URL = "postgresql://127.0.0.1:1/none"
 async def temporary_database(url: str) -> AsyncIterator[str]:
     """Make an empty database beside the one of `url`, give its URL, and drop it at the end."""
     name = f"test_{uuid4().hex}"
-    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+    options = connection_options(read_settings(database_url=url), time_limits=False)
+    async with await AsyncConnection.connect(**options, autocommit=True) as connection:
         await connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
         try:
-            yield urlsplit(url)._replace(path=f"/{name}").geturl()
+            yield with_database(url, name)
         finally:
             await connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))

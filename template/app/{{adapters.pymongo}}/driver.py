@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
@@ -14,6 +14,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from app.db.cancellation import Operation
 
 T = TypeVar("T")
+
+PRIMARY = ReadPreference.PRIMARY  # of what a transaction reads, whatever the URL says of other reads
 
 Document = dict[str, Any]
 Client = AsyncMongoClient[Document]
@@ -48,14 +50,17 @@ def pymongo_client(client: Client) -> Any:
 @asynccontextmanager
 async def new_transaction(client: Client) -> AsyncIterator[Session]:
     """Make the operations on this session one transaction."""
-    async with client.start_session() as session, await session.start_transaction():
+    async with (
+        client.start_session() as session,
+        await session.start_transaction(read_preference=PRIMARY),
+    ):
         yield session
 
 
 async def repeat_transaction(client: Client, body: Callable[[Session], Awaitable[T]]) -> T:
     """Run the body in a transaction, again from its start where it meets another transaction."""
     async with client.start_session() as session:
-        return await session.with_transaction(body)
+        return await session.with_transaction(body, read_preference=PRIMARY)
 
 
 async def fetch(cursor: AsyncCursor[Document]) -> list[Document]:

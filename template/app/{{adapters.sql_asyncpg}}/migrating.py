@@ -4,9 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
-from app.db.connecting import connection_options
+from app.db.connecting import connect
 from app.db.connection import translated_errors
 from app.db.migration_lock import LOCK
 from app.settings import Settings
@@ -18,7 +16,7 @@ async def exclusive_connection(
 ) -> AsyncIterator[Callable[[str], Awaitable[Sequence[Sequence[Any]]]]]:
     """Lend a function that runs a statement and returns its rows, in one transaction, while no other migration runs."""
     with translated_errors():
-        connection = await asyncpg.connect(**connection_options(settings, time_limits=False))
+        connection = await connect(settings, time_limits=False)
         try:
             async with connection.transaction():
                 for statement in LOCK:

@@ -1,6 +1,7 @@
 """SQLAlchemy's engine on aiosqlite. Each connection is a thread of the driver's, off the event loop."""
 
 import asyncio
+import sqlite3
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.db.cancellation import finish
 from app.db.connecting import database_path, open_connection
+from app.errors import UnavailableError
 from app.settings import Settings
 
 _SINGLE_STATEMENTS = "single_statements"
@@ -30,6 +32,9 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
         connection._thread.daemon = True  # a process that fails ends without closing its pool
         try:
             await finish(_opened(connection))
+        except (sqlite3.Error, UnavailableError):
+            connection._thread.join()  # it ends now, and aiosqlite 0.22 fails where the event loop ends before it
+            raise
         except asyncio.CancelledError:
             await finish(connection.close())  # aiosqlite 0.22 forgets a file whose opening is cancelled
             raise

@@ -6,7 +6,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app import plan
-from app.db.connecting import connection_options
+from app.db import connecting
+from app.db.sqlstates import error_for_state
 from app.errors import UnavailableError
 from app.settings import Settings
 
@@ -24,17 +25,17 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
 
     time_limits: see connection_options.
     """
-    options = connection_options(settings, time_limits=time_limits)
 
     async def connect(**_: Any) -> Any:
         try:
-            return await asyncpg.connect(**options)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise UnavailableError(f"cannot connect to the database: {error}") from error
+            return await connecting.connect(settings, time_limits=time_limits)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            refused = error_for_state(getattr(error, "sqlstate", None))
+            raise refused or UnavailableError(f"cannot connect to the database: {error}") from error
 
     return create_async_engine(
         "postgresql+asyncpg://",
-        connect_args={"async_creator_fn": connect, **(_UNPREPARED if plan.TRANSACTION_POOLING else {})},
+        connect_args={"async_creator_fn": connect, **(_UNPREPARED if connecting.is_pooled(settings) else {})},
         **pool,
     )
 

@@ -24,10 +24,9 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
 
     time_limits: see connection_options.
     """
-    options = connection_options(settings, time_limits=time_limits)
 
     async def connect() -> connecting.Connection:
-        return await connecting.connect(options)
+        return await connecting.connect(connection_options(settings, time_limits=time_limits))
 
     creator = TimeLimit(settings.statement_timeout_seconds, connect).connect if time_limits else connect
     engine = create_async_engine(f"mysql+{connecting.NAME}://", async_creator=creator, **pool)

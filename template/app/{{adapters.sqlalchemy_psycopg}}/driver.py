@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from app.db.connecting import connection_options
+from app.db.connecting import connection_options, refused
 from app.errors import UnavailableError
 from app.settings import Settings
 
@@ -33,9 +33,9 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
 
     time_limits: see connection_options.
     """
-    options = connection_options(settings, time_limits=time_limits)
 
     async def connect() -> Any:
+        options = connection_options(settings, time_limits=time_limits)
         try:
             return await _Connection.connect(**options)
         except asyncio.CancelledError as error:
@@ -43,7 +43,7 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
             # traceback until the garbage is collected.
             raise error.with_traceback(None) from None
         except psycopg.OperationalError as error:
-            raise UnavailableError(f"cannot connect to the database: {error}") from error
+            raise refused(error) or UnavailableError(f"cannot connect to the database: {error}") from error
 
     return create_async_engine("postgresql+psycopg://", async_creator=connect, **pool)
 

@@ -4,11 +4,12 @@ import math
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from random import uniform
 from time import monotonic, sleep
 from typing import Any, Self
 
-from app import plan
+from app.errors import UnavailableError
 from app.settings import Settings
 
 _INSTRUCTIONS_BETWEEN_CHECKS = 10_000
@@ -94,25 +95,33 @@ class FileConnection(sqlite3.Connection):
 
 
 def database_path(settings: Settings) -> str:
-    """The file of DATABASE_URL, which is sqlite:///relative.db or sqlite:////absolute.db."""
-    return settings.url.removeprefix(f"{plan.URL_SCHEME}:///")
+    """The file of DATABASE_URL, which is sqlite:///relative.db or sqlite:////absolute.db; UnavailableError."""
+    return settings.database.database
 
 
 def open_connection(settings: Settings, *, time_limits: bool) -> FileConnection:
-    """Open the file of DATABASE_URL; sqlite3.Error.
+    """Open the file of DATABASE_URL; sqlite3.Error, UnavailableError.
 
     Transactions begin where somebody says BEGIN. time_limits: whether statements are stopped after the statement
     timeout.
     """
+    url = settings.database
+    mode = url.parameters["mode"]
+    file = Path(url.database).absolute()
+    if not file.parent.is_dir():
+        raise UnavailableError(f"the folder of the database's file is missing: make {file.parent}")
+    if mode != "rwc" and not file.exists():
+        raise UnavailableError(f"the database's file is missing, and is not made with mode={mode}: {file}")
     connection = sqlite3.connect(
-        database_path(settings),
+        f"{file.as_uri()}?mode={mode}",
+        uri=True,
         timeout=0,  # see FileConnection
         isolation_level=None,
         factory=FileConnection,
     )
     connection.lock_timeout_seconds = settings.statement_timeout_seconds
     try:
-        for statement in _SET_UP:
+        for statement in _SET_UP if mode != "ro" else _SET_UP[1:]:
             connection.execute(statement)
         if time_limits:
             connection.statement_timeout_seconds = settings.statement_timeout_seconds

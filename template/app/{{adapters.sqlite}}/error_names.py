@@ -10,7 +10,7 @@ def error_for(error: BaseException | None) -> AppError | None:
     name: str = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_INTERRUPT":
         return StatementTimeoutError("a statement took longer than its time limit")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR")):
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_READONLY")):
         return UnavailableError("the database is not available now")
     if isinstance(error, sqlite3.ProgrammingError):
         return UnavailableError("the connection was closed")

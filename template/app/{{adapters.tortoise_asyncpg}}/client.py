@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 from tortoise.backends.asyncpg.client import TransactionWrapper
 
-from app.db.connecting import connection_options
+from app.db.connecting import connect
 from app.db.connection import translated_errors
 from app.db.lent import LentConnection
 from app.settings import Settings
@@ -29,7 +29,7 @@ client_class = Client  # the name that Tortoise looks for
 async def open_client(settings: Settings) -> AsyncIterator[Client]:
     """Open a connection outside the pool and without time limits, for migrations; UnavailableError."""
     with translated_errors():
-        connection = await asyncpg.connect(**connection_options(settings, time_limits=False))
+        connection = await connect(settings, time_limits=False)
         try:
             yield Client(connection)
         finally:

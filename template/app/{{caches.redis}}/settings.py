@@ -18,7 +18,7 @@ class CacheSettings(BaseSettings):
     def url(self) -> str | None:
         """The URL of Redis, with its password."""
         if self.redis_url is not None:
-            return self.redis_url.get_secret_value()
+            return self.redis_url.get_secret_value().strip()
         if self.redis_url_file is not None:
             return self.redis_url_file.read_text(encoding="utf-8").strip()
         return None

@@ -8,7 +8,7 @@ from sqlalchemy.pool import NullPool
 
 from app.db import driver
 from app.db.models import Base
-from app.settings import read_settings
+from app.settings import read_migration_settings
 
 
 def run(connection: Connection) -> None:
@@ -23,7 +23,7 @@ def run(connection: Connection) -> None:
 
 
 async def connect_and_run() -> None:
-    engine = driver.create_engine(read_settings(), time_limits=False, poolclass=NullPool)
+    engine = driver.create_engine(read_migration_settings(), time_limits=False, poolclass=NullPool)
     async with engine.begin() as connection:
         await connection.run_sync(run)
     await engine.dispose()
