@@ -4,7 +4,7 @@ import re
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -12,7 +12,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import plan
 
+_AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
 STARTUP_FAILURE = 3  # uvicorn's own code: it does not start a worker again that ends with it
+
+
+class LogSettings(BaseSettings):
+    """How the log looks: needed before all else, and by processes that never open the database."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
 
 class Settings(BaseSettings):
@@ -38,6 +50,9 @@ class Settings(BaseSettings):
     pool_max_waiting: Annotated[int, Field(ge=0)] = plan.POOL_MAX_WAITING
     pool_recycle_seconds: Annotated[float, Field(gt=0)] = plan.POOL_RECYCLE_SECONDS
     statement_timeout_seconds: Annotated[float, Field(gt=0)] = plan.STATEMENT_TIMEOUT_SECONDS
+
+    max_body_bytes: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024
+    api_docs: bool = True  # whether /docs, /redoc and /openapi.json are there
 
     @model_validator(mode="after")
     def _require_a_usable_url(self) -> Self:
@@ -106,8 +121,17 @@ def _is_here(host: str) -> bool:
 
 def read_settings(**given: Any) -> Settings:
     """Read the settings, except those given, or end the process with what is wrong; never prints a value."""
+    return _read(Settings, given)
+
+
+def read_log_settings() -> LogSettings:
+    """The same for the log's settings."""
+    return _read(LogSettings, {})
+
+
+def _read(kind: type[_AnySettings], given: dict[str, Any]) -> _AnySettings:
     try:
-        return Settings(**given)
+        return kind(**given)
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, e['loc'])).upper()} {e['msg']}".removeprefix(" Value error, ") for e in error.errors()
