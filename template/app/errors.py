@@ -20,6 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.request_context import HEADER, request_id
 
@@ -117,6 +118,10 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
         return await _answer_invalid(
             request, RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error"}])
         )
+    if error.status_code == 405:  # Starlette names the methods of the first route with this path only
+        routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+        methods = {method for route in routes for method in getattr(route, "methods", None) or ()}
+        error = HTTPException(405, error.detail, {"Allow": ", ".join(sorted(methods))})
     return await http_exception_handler(request, error)
 
 
