@@ -12,6 +12,7 @@ from app.db import Adapter
 from app.errors import StatementTimeoutError, UnavailableError
 from app.metrics import PoolMetrics
 from app.pool import PoolGate
+from app.readiness import Readiness
 from app.repository import Repository
 from app.schemas import Item
 from app.settings import Settings
@@ -35,6 +36,7 @@ class Database:
         self._gate = PoolGate(
             settings.pool_limit, settings.pool_timeout_seconds, settings.pool_max_waiting, self._metrics
         )
+        self._readiness = Readiness(self._gate, self._adapter.check)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -48,8 +50,9 @@ class Database:
         try:
             async with asyncio.timeout(plan.CONNECT_TIMEOUT_SECONDS):
                 await self._adapter.open()
+            await self.check()
         except (UnavailableError, TimeoutError) as error:
-            logger.warning("the database is not there yet: %s", error)
+            logger.warning("the database is not ready yet: %s", error)
         self.count_connections()
 
     def count_connections(self) -> None:
@@ -60,6 +63,7 @@ class Database:
         """Close the pool; connections in use are closed as they come back."""
         if self._next_count is not None:
             self._next_count.cancel()
+        await self._readiness.close()
         await self._adapter.close()
 
     @asynccontextmanager
@@ -76,6 +80,7 @@ class Database:
                     self._adapter.repository() as repository,
                 ):
                     yield repository
+                self._readiness.note_answer()
             except TimeoutError:
                 raise StatementTimeoutError(
                     f"the database did not answer within {self._deadline_seconds:g} s"
@@ -89,13 +94,8 @@ class Database:
             return await repository.get_item(item_id)
 
     async def check(self) -> None:
-        """Return when a connection can be borrowed and answers, and the schema is up to date; else UnavailableError."""
-        async with self._gate:
-            try:
-                async with asyncio.timeout(plan.CONNECT_TIMEOUT_SECONDS):
-                    await self._adapter.check()
-            except TimeoutError:
-                raise UnavailableError("the database does not answer") from None
+        """Return when the database answers and its schema is up to date, be the pool full or not; UnavailableError."""
+        await self._readiness.require()
 
     def _count_later(self) -> None:
         def count() -> None:

@@ -5,6 +5,7 @@ all of them, whichever answers it. Without it a scrape shows the one process tha
 """
 
 import os
+from pathlib import Path
 from time import perf_counter
 
 from fastapi.concurrency import run_in_threadpool
@@ -18,6 +19,34 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+
+def _hold_lock() -> int | None:
+    """Show the other workers that this process lives, by a lock that ends with it however it ends.
+
+    A process id proves nothing: a later process can have that of one that was killed, above all in a container that
+    starts again. What such a one left of its gauges is removed before the first of ours is made.
+    """
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return None
+    lock = _try_lock(os.getpid())
+    multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+    return lock
+
+
+def _try_lock(pid: int) -> int | None:
+    """The lock of a process as an open file, or None while that process holds it."""
+    import fcntl  # not on Windows, where no workers share metrics
+
+    file = os.open(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], f"alive_{pid}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
+
+
+_LOCK = _hold_lock()
 _SERVER = ["server"]  # primary, or replica
 _POOL_LIMIT = Gauge("db_pool_limit", "Connections that the pool may open.", _SERVER, multiprocess_mode="livesum")
 _POOL_OPEN = Gauge("db_pool_open", "Connections that are open.", _SERVER, multiprocess_mode="livesum")
@@ -60,9 +89,20 @@ async def render() -> bytes:
 
 def _read_all_workers() -> bytes:
     """Read the files of all workers, also of those that ended: the more restarts, the longer it takes."""
+    _forget_the_dead()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def _forget_the_dead() -> None:
+    """Remove the gauges of processes that were killed, which could not call `forget_process`."""
+    files = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("gauge_live*_*.db")
+    for pid in {int(file.stem.rpartition("_")[2]) for file in files}:
+        lock = _try_lock(pid)
+        if lock is not None:
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            os.close(lock)
 
 
 def forget_process() -> None:

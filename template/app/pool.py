@@ -5,6 +5,8 @@ many of them lack: a bounded wait, a bounded number of waiters, and metrics.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import perf_counter
 
 from app.errors import UnavailableError
@@ -26,6 +28,7 @@ class PoolGate:
         self._max_waiting = max_waiting
         self._waiting = 0
         self._metrics = metrics
+        self._next: asyncio.Future[None] | None = None  # who gets the next place that comes free, before all who wait
         metrics.limit.set(limit)
 
     async def __aenter__(self) -> None:
@@ -40,7 +43,31 @@ class PoolGate:
     async def __aexit__(self, *_: object) -> None:
         """Give the place to the next who waits."""
         self._metrics.in_use.dec()
-        self._places.release()
+        if self._next is not None and not self._next.done():
+            self._next.set_result(None)
+        else:
+            self._places.release()
+
+    @asynccontextmanager
+    async def first_in_line(self) -> AsyncIterator[None]:
+        """Hold the next place that comes free, however many wait and however long it takes; one caller at a time."""
+        if self._places.locked():
+            self._next = asyncio.get_running_loop().create_future()
+            try:
+                await self._next
+            except asyncio.CancelledError:
+                if not self._next.cancelled():  # the place had just come
+                    self._places.release()
+                raise
+            finally:
+                self._next = None
+        else:
+            await self._places.acquire()
+        self._metrics.in_use.inc()
+        try:
+            yield
+        finally:
+            await self.__aexit__()
 
     async def _wait(self) -> None:
         if self._waiting >= self._max_waiting:

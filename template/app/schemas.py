@@ -1,23 +1,35 @@
 """What the API takes and gives."""
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from uuid_utils.compat import uuid7
 
 MOST = 1_000_000_000
 BULK_LIMIT = 1000
 PAGE_LIMIT = 200
 
+
+def _whole(number: Any) -> Any:
+    """1.0 is an integer in JSON Schema, as in JSON, which has one kind of number; 1.5, "1" and true are none."""
+    return int(number) if type(number) is float and number.is_integer() else number
+
+
+_LETTER = r"[^\s\x00-\x1f\x7f-\x9f]"
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"),
+    # For OpenAPI, the same of the text with the white space around it.
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^\s*{_LETTER}([^\x00-\x1f\x7f-\x9f]{{0,198}}{_LETTER})?\s*$"},
+        mode="validation",
+    ),
 ]
-Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Count = Annotated[int, Field(strict=True, ge=0, le=MOST), BeforeValidator(_whole)]
 # No stock exceeds MOST, so a larger quantity is refused alike; clamped, it fits every database's integers.
-Quantity = Annotated[int, Field(strict=True, ge=1), AfterValidator(lambda n: min(n, MOST + 1))]
+Quantity = Annotated[int, Field(strict=True, ge=1), BeforeValidator(_whole), AfterValidator(lambda n: min(n, MOST + 1))]
 
 
 class _Input(BaseModel):

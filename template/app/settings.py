@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,7 +11,19 @@ from app import plan
 from app.database_url import DatabaseUrl, UrlError
 from app.errors import UnavailableError
 
+_AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
 STARTUP_FAILURE = 3  # uvicorn's own code: it does not start a worker again that ends with it
+
+
+class LogSettings(BaseSettings):
+    """How the log looks: needed before all else, and by processes that never open the database."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
 
 class Settings(BaseSettings):
@@ -37,6 +49,9 @@ class Settings(BaseSettings):
     pool_max_waiting: Annotated[int, Field(ge=0)] = plan.POOL_MAX_WAITING
     pool_recycle_seconds: Annotated[float, Field(gt=0)] = plan.POOL_RECYCLE_SECONDS
     statement_timeout_seconds: Annotated[float, Field(gt=0)] = plan.STATEMENT_TIMEOUT_SECONDS
+
+    max_body_bytes: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024
+    api_docs: bool = True  # whether /docs, /redoc and /openapi.json are there
 
     @model_validator(mode="after")
     def _require_usable_urls(self) -> Self:
@@ -141,7 +156,12 @@ def read_migration_settings() -> Settings:
     return _read(MigrationSettings, {})
 
 
-def _read(kind: type[Settings], given: dict[str, Any]) -> Settings:
+def read_log_settings() -> LogSettings:
+    """The same for the log's settings."""
+    return _read(LogSettings, {})
+
+
+def _read(kind: type[_AnySettings], given: dict[str, Any]) -> _AnySettings:
     try:
         return kind(**given)
     except ValidationError as error:

@@ -1,9 +1,12 @@
 import asyncio
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
+from prometheus_client.values import MultiProcessValue
 
 from app import metrics
 from app.database import Database
@@ -44,3 +47,29 @@ async def test_the_event_loop_is_free_while_a_thread_reads_the_files_of_all_work
 async def test_a_scrape_shows_all_workers(client: AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     assert (await client.get("/metrics")).status_code == 200
+
+
+def test_a_worker_that_was_killed_is_not_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    locks = [metrics._try_lock(pid) for pid in (1, 2)]
+    for pid in (1, 2):
+        make: Any = MultiProcessValue(lambda pid=pid: pid)  # type: ignore[no-untyped-call]
+        name = "db_pool_limit"
+        make("gauge", name, name, ["server"], ["primary"], "", multiprocess_mode="livesum").set(8)
+    assert b'db_pool_limit{server="primary"} 16.0' in metrics._read_all_workers()
+    for count, lock in enumerate(locks):
+        assert lock is not None
+        os.close(lock)  # as the death of the process does
+        assert (b'db_pool_limit{server="primary"} 8.0' in metrics._read_all_workers()) is (count == 0)
+
+
+def test_a_process_begins_anew_whose_id_one_had_that_was_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    left_behind = tmp_path / f"gauge_livesum_{os.getpid()}.db"
+    left_behind.write_bytes(b"its figures")
+    lock = metrics._hold_lock()
+    assert lock is not None
+    os.close(lock)
+    assert not left_behind.exists()

@@ -18,6 +18,7 @@ from mangum.types import LambdaContext
 
 from app.db import migrate as migrate_database
 from app.factory import create_app
+from app.logs import configure_logging
 from app.settings import read_migration_settings, read_settings
 
 _ARN_SUFFIX = "_SECRET_ARN"  # DATABASE_URL_SECRET_ARN names the secret that holds DATABASE_URL
@@ -41,6 +42,7 @@ class _Environment:
 
     def __init__(self) -> None:
         _read_secrets()
+        configure_logging()
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)  # Mangum runs requests in the thread's loop
         app = create_app(read_settings())

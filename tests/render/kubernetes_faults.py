@@ -186,7 +186,7 @@ def _plan_faults(manifests: Sequence[Manifest], values: Mapping[str, Any]) -> It
     names = [reference["configMapRef"]["name"] for reference in container["envFrom"]]
     for config in of_kind(manifests, "ConfigMap"):
         if config["metadata"]["name"] in names:
-            planned = {key.lower(): int(value) for key, value in config["data"].items() if key != "DATABASE_TLS"}
+            planned = {key.lower(): int(value) for key, value in config["data"].items() if value.isdigit()}
             if not planned or not planned.items() <= values["settings"].items():
                 yield "the ConfigMap is not the plan's"
     for pooler in of_kind(manifests, "Deployment"):

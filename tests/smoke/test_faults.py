@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import wait_until
-from tests.servers import Database
+from tests.servers import Database, Server
 from tests.service import Service
 from tests.smoke.small_pool import POOL_LIMIT, small_pool
 from tests.smoke.traffic import (
@@ -22,6 +22,7 @@ from tests.smoke.traffic import (
     wait_for_metric,
 )
 
+READY_SECONDS = 2.0  # within which /readyz answers
 TOLERANCE_SECONDS = 1.0  # for a machine that is busy with the other tests
 
 
@@ -38,8 +39,7 @@ def test_an_exhausted_pool_answers_503_within_the_pool_timeout(
         with server.blocked(database, seconds=3):
             holding = [send("POST", "/items", json=item_fields()) for _ in range(POOL_LIMIT)]
             wait_for_metric(client, "db_pool_in_use", POOL_LIMIT)
-            refused = [send("GET", "/items"), send("GET", "/readyz")]
-            refused.append(send("POST", "/items", json=item_fields()))
+            refused = [send("GET", "/items"), send("POST", "/items", json=item_fields())]
             assert client.get("/livez").status_code == 200
             for answer in refused:
                 assert_unavailable(answer.result().response)
@@ -47,6 +47,27 @@ def test_an_exhausted_pool_answers_503_within_the_pool_timeout(
         assert statuses(holding) == [201] * POOL_LIMIT
         assert client.get("/items").status_code == 200
         assert metric(client, "db_pool_in_use") == 0
+
+
+@pytest.mark.fault("exhausted")
+def test_a_busy_database_is_ready_however_full_the_pool(
+    server: Database, database: str, start_service: StartService
+) -> None:
+    planned = POOL_LIMIT
+    if isinstance(server, Server):
+        planned += server.connections(database) + server.connections_beside_pool
+    pressed = small_pool(start_service, server, database, POOL_TIMEOUT_SECONDS=10)
+    with pressed as (service, client), parallel(service) as send:
+        with server.blocked(database, seconds=2):
+            served = [send("POST", "/items", json=item_fields()) for _ in range(POOL_LIMIT + 2)]
+            wait_for_metric(client, "db_pool_waiting", 2)
+            for ready in [send("GET", "/readyz") for _ in range(5)]:
+                assert ready.result().status == 200
+                assert ready.result().seconds < READY_SECONDS
+            if isinstance(server, Server):
+                assert server.connections(database) <= planned
+        assert statuses(served) == [201] * (POOL_LIMIT + 2)
+        assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.fault("exhausted")

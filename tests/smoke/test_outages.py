@@ -16,7 +16,7 @@ from tests.processes import wait_until
 from tests.servers import Database, Server
 from tests.service import Service, start_migration
 from tests.smoke.shared import SharedServices
-from tests.smoke.small_pool import SMALL_POOL, small_pool
+from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, small_pool
 from tests.smoke.traffic import (
     Answer,
     Json,
@@ -31,6 +31,7 @@ from tests.smoke.traffic import (
 from tests.wire import Proxy
 
 RECOVERY_SECONDS = 15
+READY_SECONDS = 2.0  # within which /readyz answers
 NO_ANSWER = 0
 CLIENT_TIMEOUT_SECONDS = 20  # after which clients give up: app/plan.py's last limit
 
@@ -205,6 +206,10 @@ def test_a_server_that_answers_nothing_is_an_error_within_the_time_limits(
         new_item(client)
         mortal_server.freeze()
         try:
+            # Nothing holds a connection: it is asked, and says nothing.
+            asked = send("GET", "/readyz").result()
+            assert_unavailable(asked.response)
+            assert asked.seconds < READY_SECONDS
             stuck = [send("GET", "/items") for _ in range(3)]
             stuck += [send("POST", "/items", json=item_fields()) for _ in range(3)]
             assert {answer.result().status for answer in stuck} <= {503, 504}
@@ -213,6 +218,35 @@ def test_a_server_that_answers_nothing_is_an_error_within_the_time_limits(
         finally:
             mortal_server.thaw()
         wait_for_recovery(client, since=time.monotonic())
+        wait_until(lambda: client.get("/readyz").status_code == 200, RECOVERY_SECONDS, "/readyz is 200")
+
+
+@pytest.mark.fault("frozen")
+@pytest.mark.databases("postgresql", "mysql", "mongodb")
+@pytest.mark.each_driver
+def test_a_frozen_server_is_not_ready_also_while_requests_hold_all_connections(
+    mortal_server: Server, mortal_database: str, mortal_service: StartService
+) -> None:
+    pressed = small_pool(mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1, STATEMENT_TIMEOUT_SECONDS=1)
+    with pressed as (service, client), parallel(service) as send:
+        new_item(client)
+        mortal_server.freeze()
+        try:
+            stuck = [send("GET", "/items") for _ in range(POOL_LIMIT)]
+            wait_for_metric(client, "db_pool_in_use", POOL_LIMIT)
+            frozen = time.monotonic()
+            answer = send("GET", "/readyz").result()
+            while answer.status == 200:  # as it would be of a server whose statements take long
+                assert answer.seconds < READY_SECONDS
+                assert time.monotonic() < frozen + CLIENT_TIMEOUT_SECONDS, "still ready"
+                stuck += [send("GET", "/items") for _ in range(POOL_LIMIT)]
+                time.sleep(0.2)
+                answer = send("GET", "/readyz").result()
+            assert_unavailable(answer.response)
+        finally:
+            mortal_server.thaw()
+        assert {answer.result().status for answer in stuck} <= {200, 503, 504}
+        wait_until(lambda: client.get("/readyz").status_code == 200, RECOVERY_SECONDS, "/readyz is 200")
 
 
 @pytest.mark.fault("away")

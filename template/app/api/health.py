@@ -1,6 +1,7 @@
 """Liveness, readiness and metrics."""
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app import metrics
@@ -12,7 +13,7 @@ async def livez() -> dict[str, str]:
 
 
 async def readyz(request: Request) -> dict[str, str]:
-    """Whether requests can be served: a connection comes free, the server answers, the schema is up to date."""
+    """Whether the database answers and its schema is up to date, however busy it is."""
     await request.app.state.database.check()
     return {"status": "ready"}
 
@@ -22,3 +23,8 @@ async def read_metrics(request: Request) -> Response:
     request.app.state.database.count_connections()
     request.app.state.replica.count_connections()
     return Response(await metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def lead_to_docs(request: Request) -> RedirectResponse:
+    """Where people begin: the documentation of the API."""
+    return RedirectResponse(request.scope.get("root_path", "") + request.app.docs_url)
