@@ -14,7 +14,7 @@ from poolwright import next_steps
 from poolwright.questions import evaluate
 from tests.processes import Process, free_port, uv
 from tests.rendering import render
-from tests.servers import DATABASES, Database, MongoDB, MySQL, PostgreSQL
+from tests.servers import DATABASES, Database, MongoDB, MySQL, PostgreSQL, Server
 from tests.servers.mongodb import mongod
 from tests.service import NO_TLS, START_SECONDS, environment
 
@@ -45,19 +45,26 @@ def server(database: str) -> Iterator[Database]:
         made.close()
 
 
-def clients(server: Database) -> dict[str, str]:
-    """How the administrator's programs find the server, where it is not in its usual place."""
-    if isinstance(server, PostgreSQL):
-        return {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"}
-    return {"MYSQL_UNIX_PORT": str(server.socket)} if isinstance(server, MySQL) else {}
+def variables(server: Database) -> dict[str, str]:
+    """Where PostgreSQL's programs find the server, which is not in its usual place."""
+    if not isinstance(server, PostgreSQL):
+        return {}
+    return {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres"}
 
 
-def path_of(*programs: str, folder: Path) -> str:
+def programs(server: Database, folder: Path, *others: str) -> str:
     """A PATH with the system's programs and these, without Docker."""
     folder.mkdir()
     (folder / "python3").symlink_to(Path(sys.executable).resolve())
-    for program in programs:
+    for program in others:
         (folder / Path(program).name).symlink_to(program)
+    if isinstance(server, MongoDB):
+        (folder / "mongod").symlink_to(mongod())
+    if isinstance(server, MySQL):
+        # Whatever the machine's own configuration says: its server is none of the tests'.
+        client = folder / "mysql"
+        client.write_text(f'#!/bin/sh\nexec mariadb --no-defaults --socket={server.socket} --user=root "$@"\n')
+        client.chmod(0o755)
     return os.pathsep.join([str(folder), "/usr/bin", "/bin", "/usr/sbin", "/sbin"])
 
 
@@ -68,8 +75,7 @@ def path_of(*programs: str, folder: Path) -> str:
 def test_what_new_prints_starts_the_project(
     database: str, installer: str, server: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs = [uv()] if installer == "uv" else []
-    path = path_of(*programs, *([mongod()] if database == "mongodb" else []), folder=tmp_path / "bin")
+    path = programs(server, tmp_path / "bin", *([uv()] if installer == "uv" else []))
     monkeypatch.setenv("PATH", path)
     evaluation = evaluate({"project_name": "shop", "database": database, "read_replica": database != "sqlite"})
     render(evaluation.answers, tmp_path / "shop")
@@ -79,19 +85,19 @@ def test_what_new_prints_starts_the_project(
     # Of all that is printed only the ports are others here.
     port = free_port()
     usual = evaluation.values["catalog"]["databases"][database]["port"]
-    if usual:
+    if isinstance(server, Server):
         example = tmp_path / "shop" / ".env.example"
         text = example.read_text(encoding="utf-8")
-        example.write_text(text.replace(str(usual), str(server.port)), encoding="utf-8")  # type: ignore[attr-defined]
-        steps = [step.replace(str(usual), str(server.port)) for step in steps]  # type: ignore[attr-defined]
+        example.write_text(text.replace(str(usual), str(server.port)), encoding="utf-8")
+        steps = [step.replace(str(usual), str(server.port)) for step in steps]
     assert UVICORN in steps[-1]
     steps[-1] = f"exec {steps[-1]} --port {port}"
-    own = environment("", {**clients(server), "PATH": path})
+    own = environment("", {**variables(server), "PATH": path})
     del own["DATABASE_URL"]
     with ExitStack() as stack:
         typed = Process(["sh", "-ec", "\n".join(steps)], log=tmp_path / "log", cwd=tmp_path, env=own)
         stack.callback(typed.end)
-        typed.wait_for(lambda: STARTED in typed.log(), seconds=3 * START_SECONDS)
+        typed.wait_for(lambda: STARTED in typed.log(), seconds=10 * START_SECONDS)
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", verify=NO_TLS, timeout=20) as client:
             assert client.get("/docs").status_code == 200
             assert client.post("/items", json=ITEM).status_code == 201
