@@ -13,7 +13,13 @@ from tests.servers import Database, Server
 from tests.service import environment, install, migrate
 from tests.smoke.layers import Layer, all_layers, render
 
-TABLE = """
+# What an owner adds to the models: a column after that of the stock, and a table that copies a column of the sample.
+COLUMN = {
+    "sqlalchemy": "    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)",
+    "tortoise": "    seen_at = fields.DatetimeField(null=True, db_index=True)",
+}
+TABLE = {
+    "sqlalchemy": """
 
 class TagRow(Base):
     __tablename__ = "tags"
@@ -21,7 +27,22 @@ class TagRow(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     label: Mapped[str] = mapped_column(NAME, unique=True)
 {moment}
-"""
+""",
+    "tortoise": """
+
+class TagRow(Model):
+    id = fields.UUIDField(primary_key=True)
+    label = NameField(200, unique=True)
+{moment}
+
+    class Meta:
+        table = "tags"
+""",
+}
+NOTHING_LEFT = {
+    "sqlalchemy": "alembic -c app/db/alembic.ini check",
+    "tortoise": "python -m tortoise -c app.db.registry.CONFIG makemigrations | grep 'No changes'",
+}
 
 
 def run_all(project: Path, packages: Path, database_url: str, commands: list[str]) -> None:
@@ -38,36 +59,33 @@ def run_all(project: Path, packages: Path, database_url: str, commands: list[str
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def each_layer(style: str) -> pytest.MarkDecorator:
-    """Run a test with each layer of a style, on the worker that has the layer's other tests."""
-    layers = [layer for layer in all_layers() if layer.style == style and layer.database != "mongodb"]
+def each_layer(*styles: str) -> pytest.MarkDecorator:
+    """Run a test with each layer of these styles, on the worker that has the layer's other tests."""
+    layers = [layer for layer in all_layers() if layer.style in styles and layer.database != "mongodb"]
     marked = [pytest.param(layer, id=str(layer), marks=pytest.mark.xdist_group(str(layer))) for layer in layers]
     return pytest.mark.parametrize("layer_of_style", marked)
 
 
-@each_layer("sqlalchemy")
+@each_layer("sqlalchemy", "tortoise")
 def test_the_documented_command_writes_a_migration_that_runs_and_passes_the_checks(
     layer_of_style: Layer, packages: Path, started_databases: Callable[..., Database], tmp_path: Path
 ) -> None:
-    project = tmp_path / "project"
+    project, style = tmp_path / "project", layer_of_style.style
     render(layer_of_style, project)
     server = started_databases(layer_of_style.database)
     url = server.url(server.create_database())
 
     models = project / "app" / "db" / "models.py"
     source = models.read_text(encoding="utf-8")
-    documented = re.findall(r"`(?:uv run )?(alembic .*)`", source)
-    assert len(documented) == 1
-    # A table that copies the sample's created_at, a column, and an index.
-    [moment] = re.findall(r"^ +created_at: .*(?<!index=True\))$", source, re.MULTILINE)
-    stock = re.findall(r"^ +stock: .*$", source, re.MULTILINE)[0]
-    source = source.replace(
-        stock, f"{stock}\n    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)"
-    )
-    models.write_text(source + TABLE.format(moment=moment), encoding="utf-8")
-    commands = [*documented, "python -m app.migrate", "alembic -c app/db/alembic.ini check"]
-    run_all(project, packages, url, [*commands, "ruff check", "ruff format --check", "mypy"])
-    [migration] = (project / "app/db/migrations/versions").glob("*_what_changed.py")
+    documented = re.findall(r"`((?:alembic|python|ruff) .*?)`", source)
+    assert any(command in (project / "README.md").read_text(encoding="utf-8") for command in documented)
+    moment = re.findall(r"^ +created_at\b.*$", source, re.MULTILINE)[0]
+    stock = re.findall(r"^ +stock\b.*$", source, re.MULTILINE)[0]
+    source = source.replace(stock, f"{stock}\n{COLUMN[style]}") + TABLE[style].format(moment=moment)
+    models.write_text(source, encoding="utf-8")
+    commands = [*documented, "python -m app.migrate", NOTHING_LEFT[style]]
+    run_all(project, packages, url, [*commands, "ruff check", "ruff format --check"])
+    [migration] = (project / "app" / "db" / "migrations").rglob("*_what_changed.py")
     assert "seen_at" in migration.read_text(encoding="utf-8")
 
 
