@@ -138,7 +138,7 @@ def print_project(
         print_reasons(evaluation)
     if not dry_run:
         say("\nNext:")
-        for step in next_steps.steps(target):
+        for step in next_steps.steps(evaluation, target):
             say(f"  {step}")
     say(f"\nThe same again:\n  {again}")
 

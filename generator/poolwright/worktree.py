@@ -125,6 +125,8 @@ def require_clean(directory: Path) -> None:
             "Run git init, git add --all and git commit there first."
         ) from None
     found = git(directory, "status", "--porcelain", "-z", "--untracked-files=normal").split("\0")[:-1]
+    # What the first `uv sync` makes, and no template has: an update cannot touch it.
+    found = [line for line in found if not (line.startswith("?? ") and Path(line[3:]).name == "uv.lock")]
     if found:
         named = ", ".join(line[3:] for line in found[:_MOST_NAMED])
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""

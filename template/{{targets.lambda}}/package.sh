@@ -9,7 +9,7 @@ python=${PACKAGE_PYTHON:-$(sed -n 's/^ *Runtime: python//p' deploy/template.yaml
 rm -rf "$package"
 mkdir -p "$package/deploy"
 # Lambda is the server: uvicorn is left out.
-uv export --quiet --python "$python" --no-dev --no-emit-project --prune uvicorn > "$package/requirements.txt"
+uv export --locked --quiet --python "$python" --no-dev --no-emit-project --prune uvicorn > "$package/requirements.txt"
 uv pip install --quiet --python "$python" --python-platform x86_64-manylinux_2_28 --only-binary :all: \
     --link-mode copy --target "$package" --requirements "$package/requirements.txt"
 cp -R app "$package/"

@@ -24,8 +24,9 @@ def test_a_project_is_made_with_a_repository_and_told_how_to_go_on(process: Pool
     assert "[" + "R" in done.out  # the bar
     assert done.err == "Rendering shop\n"
     steps = done.out.split("Next:\n")[1].split("\n\n")[0].splitlines()
-    assert 1 <= len(steps) <= 3
-    assert steps[0].startswith("  cd shop && cp .env.example .env")
+    assert steps[0].startswith("  cd shop && ")
+    assert steps[1] == "  cp .env.example .env"
+    assert steps[-1] == "  http://127.0.0.1:8000/docs"
 
 
 def test_the_printed_command_makes_the_same_project_again(poolwright: Poolwright, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_the_printed_command_makes_the_same_project_again(poolwright: Poolwright
 def test_the_readme_has_the_same_next_steps(poolwright: Poolwright, tmp_path: Path) -> None:
     poolwright("new", "shop", *SQLITE)
     readme = (tmp_path / "shop/README.md").read_text(encoding="utf-8")
-    for step in ("cp .env.example .env", "uv run python -m app.migrate", "uv run uvicorn app.main:app"):
+    for step in ("uv sync", "cp .env.example .env", "uv run python -m app.migrate", "uv run uvicorn app.main:app"):
         assert step in readme
 
 

@@ -17,7 +17,7 @@ START_SECONDS = 60
 
 def make_package(project: Path) -> Path:
     """The code that Lambda would run, made by the project's own script for this Python."""
-    script = ["bash", str(project / "deploy" / "package.sh")]
+    script = ["bash", "-ec", f"cd '{project}' && uv lock --quiet && bash deploy/package.sh"]
     path = f"{Path(uv()).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         script, env={**os.environ, "PATH": path, "PACKAGE_PYTHON": sys.executable}, capture_output=True, text=True

@@ -181,9 +181,9 @@ class Joining(Project):
         return f"127.0.0.1:{self.first.port}", f"127.0.0.1:{self._port}"
 
     def _client(self, secret: str) -> "pymongo.MongoClient[dict[str, Any]]":
-        """With the URL that README.md makes for the app."""
-        readme = (self.deploy / "README.md").read_text(encoding="utf-8")
-        (url,) = re.findall(rf'echo "(.*)" > deploy/secrets/{secret}$', readme, re.MULTILINE)
+        """With the URL that secrets.sh makes for the app."""
+        script = (self.deploy / "secrets.sh").read_text(encoding="utf-8")
+        (url,) = re.findall(rf'^keep {secret} "(.*)"$', script, re.MULTILINE)
         for name, here in zip(("database:27017", "replica:27017"), self._members, strict=True):
             url = url.replace(name, here)
         return pymongo.MongoClient(url, serverSelectionTimeoutMS=2000)

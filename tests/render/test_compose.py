@@ -1,6 +1,8 @@
 """What deploy/ holds for Docker Compose, and the plan's numbers in it."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ def faults(project: Path, values: dict[str, Any]) -> list[str]:
     """What Compose itself and our own checks find."""
     deploy = project / "deploy"
     invalid = complaints([COMPOSE, "-f", "compose.yaml", "config", "-q"], deploy)
+    invalid = invalid or complaints(["shellcheck", "secrets.sh"], deploy)
     if invalid:
         return invalid
     document = yaml.safe_load((deploy / "compose.yaml").read_text(encoding="utf-8"))
@@ -65,7 +68,7 @@ def number_faults(document: dict[str, Any], values: dict[str, Any]) -> list[str]
 
 
 def secret_faults(document: dict[str, Any], values: dict[str, Any], deploy: Path) -> list[str]:
-    readme = (deploy / "README.md").read_text(encoding="utf-8")
+    made = made_secrets(deploy)
     found = []
     for name, service in document["services"].items():
         text = yaml.safe_dump(service)
@@ -74,8 +77,8 @@ def secret_faults(document: dict[str, Any], values: dict[str, Any], deploy: Path
         found += [f"{name} does not use {secret}" for secret in given - used]
         found += [f"{name} is not given {secret}" for secret in used - given]
     for secret in document["secrets"].values():
-        if f"deploy/{secret['file']}" not in readme:
-            found.append(f"README.md does not make {secret['file']}")
+        if not made.get(secret["file"].removeprefix("secrets/")):
+            found.append(f"secrets.sh does not make {secret['file']}")
     wanted = {f"{secret.upper()}_FILE" for secret in values["secrets"]}
     found += [f"app is not given {name}" for name in wanted - document["services"]["app"]["environment"].keys()]
     return found
@@ -104,8 +107,7 @@ def replica_faults(document: dict[str, Any], values: dict[str, Any], deploy: Pat
     if "replica" not in services:
         return []
     replica, database = services["replica"], services["database"]
-    readme = (deploy / "README.md").read_text(encoding="utf-8")
-    (url,) = re.findall(r'echo "(.*)" > deploy/secrets/replica_database_url', readme)
+    url = made_secrets(deploy)["replica_database_url"]
     hosts = re.findall(r"[@/,](\w+):\d", url)
     if "pgbouncer" in services and url.endswith("@pgbouncer:6432/app_replica"):
         hosts = re.findall(r"^app_replica = host=(\w+)", (deploy / "pgbouncer.ini").read_text("utf-8"), re.MULTILINE)
@@ -126,6 +128,18 @@ def replica_faults(document: dict[str, Any], values: dict[str, Any], deploy: Pat
         "the files that the server reads are there": set(re.findall(r"_file=(\S+)", options)) == placed,
     }
     return [text for text, holds in expected.items() if not holds]
+
+
+def made_secrets(deploy: Path) -> dict[str, str]:
+    """What secrets.sh writes, by name; those of the first run stay in the second."""
+    found: list[dict[str, str]] = []
+    for _ in range(2):
+        subprocess.run(["sh", deploy / "secrets.sh"], check=True, cwd=deploy.parent)
+        found.append({path.name: path.read_text(encoding="utf-8") for path in (deploy / "secrets").iterdir()})
+    assert found[0] == found[1]
+    assert (deploy / "secrets").stat().st_mode & 0o777 == 0o700
+    shutil.rmtree(deploy / "secrets")
+    return found[0]
 
 
 def mounted(document: dict[str, Any]) -> list[str]:
@@ -173,7 +187,7 @@ def test_containers_have_a_port_each(tmp_path: Path) -> None:
         ("compose.yaml", "secrets: [migration_database_url]", "secrets: [database_url]"),
         ("compose.yaml", "file: secrets/app_password", "file: secrets/app-password"),
         ("compose.yaml", "./roles.sql", "./role.sql"),
-        ("README.md", "deploy/secrets/app_migrator_password", "deploy/secrets/migrator_password"),
+        ("secrets.sh", "keep app_migrator_password", "keep migrator_password"),
     ],
 )
 def test_a_planted_fault_is_found(file: str, text: str, instead: str, tmp_path: Path) -> None:
@@ -197,8 +211,8 @@ POSTGRESQL, MONGODB = "postgresql", "mongodb"
         (POSTGRESQL, "compose.yaml", "source: pg_hba.conf", "source: hba.conf"),
         (POSTGRESQL, "compose.yaml", 'secrets: ["app_replication_password"]', "secrets: []"),
         (POSTGRESQL, "compose.yaml", "  replica: {}", "  replicas: {}"),
-        (POSTGRESQL, "README.md", "@replica:5432", "@database:5432"),
-        (POSTGRESQL, "README.md", "> deploy/secrets/app_replication_password", "> deploy/secrets/replication_password"),
+        (POSTGRESQL, "secrets.sh", "@replica:5432", "@database:5432"),
+        (POSTGRESQL, "secrets.sh", "keep app_replication_password", "keep replication_password"),
         (
             MONGODB,
             "compose.yaml",
@@ -207,7 +221,7 @@ POSTGRESQL, MONGODB = "postgresql", "mongodb"
         ),
         (MONGODB, "compose.yaml", "transactionLifetimeLimitSeconds=20", "transactionLifetimeLimitSeconds=60"),
         (MONGODB, "compose.yaml", "replica:/data/db", "data:/data/db"),
-        (MONGODB, "README.md", "database:27017,replica:27017", "database:27017"),
+        (MONGODB, "secrets.sh", "database:27017,replica:27017", "database:27017"),
     ],
 )
 def test_a_fault_of_the_replica_is_found(database: str, file: str, text: str, instead: str, tmp_path: Path) -> None:

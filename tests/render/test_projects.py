@@ -21,6 +21,7 @@ COMMON = {
     ".copier-answers.yml",
     ".dockerignore",
     ".env.example",
+    ".github/dependabot.yml",
     ".github/workflows/ci.yml",
     ".gitignore",
     "Dockerfile",

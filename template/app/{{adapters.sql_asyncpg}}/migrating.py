@@ -1,6 +1,6 @@
 """The connection that migrations run on."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,17 +10,30 @@ from app.db.migration_lock import LOCK
 from app.settings import Settings
 
 
+class MigrationConnection:
+    """A connection in one transaction."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: str) -> Sequence[Sequence[Any]]:
+        """Run a statement and return its rows."""
+        return await self._connection.fetch(statement)
+
+    async def run(self, script: str) -> None:
+        """Run any number of statements; the server takes them apart."""
+        await self._connection.execute(script)
+
+
 @asynccontextmanager
-async def exclusive_connection(
-    settings: Settings,
-) -> AsyncIterator[Callable[[str], Awaitable[Sequence[Sequence[Any]]]]]:
-    """Lend a function that runs a statement and returns its rows, in one transaction, while no other migration runs."""
+async def exclusive_connection(settings: Settings) -> AsyncIterator[MigrationConnection]:
+    """Lend a connection in one transaction, while no other migration runs."""
     with translated_errors():
         connection = await connect(settings, time_limits=False)
         try:
             async with connection.transaction():
                 for statement in LOCK:
                     await connection.execute(statement)
-                yield connection.fetch
+                yield MigrationConnection(connection)
         finally:
             await connection.close()

@@ -3,22 +3,20 @@
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, func, select, update
+from sqlalchemy import CursorResult, RowMapping, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import ITEM_COLUMNS, ItemRow
 
 
-async def change_item(
-    session: AsyncSession, item_id: UUID, changes: dict[str, str | int]
-) -> Row[*tuple[Any, ...]] | None:
+async def change_item(session: AsyncSession, item_id: UUID, changes: dict[str, str | int]) -> RowMapping | None:
     """Change the named fields and return the item, or None where there is none."""
     statement = (
         update(ItemRow).where(ItemRow.id == item_id).values(**changes).execution_options(synchronize_session=False)
     )
     await session.execute(statement)
     result = await session.execute(select(*ITEM_COLUMNS).where(ItemRow.id == item_id))
-    return result.one_or_none()
+    return result.mappings().one_or_none()
 
 
 async def take_from_stock(session: AsyncSession, item_id: UUID, quantity: int) -> int | None:

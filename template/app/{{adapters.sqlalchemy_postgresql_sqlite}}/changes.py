@@ -1,17 +1,14 @@
 """Changes whose result the app needs: the statement itself returns it."""
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, update
+from sqlalchemy import RowMapping, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import ITEM_COLUMNS, ItemRow
 
 
-async def change_item(
-    session: AsyncSession, item_id: UUID, changes: dict[str, str | int]
-) -> Row[*tuple[Any, ...]] | None:
+async def change_item(session: AsyncSession, item_id: UUID, changes: dict[str, str | int]) -> RowMapping | None:
     """Change the named fields and return the item, or None where there is none."""
     statement = (
         update(ItemRow)
@@ -20,7 +17,7 @@ async def change_item(
         .returning(*ITEM_COLUMNS)
         .execution_options(synchronize_session=False)
     )
-    return (await session.execute(statement)).one_or_none()
+    return (await session.execute(statement)).mappings().one_or_none()
 
 
 async def take_from_stock(session: AsyncSession, item_id: UUID, quantity: int) -> int | None:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, insert, select
+from sqlalchemy import CursorResult, RowMapping, delete, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -66,7 +66,7 @@ class SqlAlchemyRepository:
 
     async def get_item(self, item_id: UUID) -> Item:
         result = await self._session.execute(select(*ITEM_COLUMNS).where(ItemRow.id == item_id))
-        return _one_item(item_id, result.one_or_none())
+        return _one_item(item_id, result.mappings().one_or_none())
 
     async def list_items(self, limit: int, after: UUID | None) -> list[Item]:
         statement = select(*ITEM_COLUMNS).order_by(ItemRow.id).limit(limit)
@@ -124,7 +124,7 @@ class SqlAlchemyRepository:
         return alone and isinstance(error, DBAPIError) and dialect.is_deadlock(error)
 
 
-def _one_item(item_id: UUID, row: Any) -> Item:
+def _one_item(item_id: UUID, row: RowMapping | None) -> Item:
     if row is None:
         raise NotFoundError(f"no item {item_id}")
-    return Item(**row._mapping)
+    return Item(**row)

@@ -1,4 +1,8 @@
-"""The tables. After a change here: `python -m tortoise -c app.db.registry.CONFIG makemigrations -n "what changed"`."""
+"""The tables.
+
+After a change here: `python -m tortoise -c app.db.registry.CONFIG makemigrations -n "what changed"`, and
+`ruff check --fix --quiet`, `ruff format --quiet`.
+"""
 
 from tortoise import fields
 from tortoise.indexes import Index

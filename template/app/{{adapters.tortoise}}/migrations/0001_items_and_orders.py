@@ -15,7 +15,7 @@ from app.db.column_types import NameField
 class Migration(migrations.Migration):
     initial = True
 
-    operations = [  # noqa: RUF012
+    operations = [
         operations.CreateModel(
             name="ItemRow",
             fields=[
