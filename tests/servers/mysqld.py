@@ -16,7 +16,7 @@ from tests.servers.base import ServerMissing
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "mysqld"
 PACKAGE = "mysql-server-core"  # 9.7.4 in November 2026; 50 MB with the libraries, 170 MB of disk space
-SOURCE = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian unstable main\n"
+SOURCE = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {} unstable main\n"
 # So that apt-get does not bring what the server does without.
 STATUS = "Package: perl\nStatus: install ok installed\nArchitecture: {}\nMulti-Arch: allowed\nVersion: 99\n\n"
 NOT_NEEDED = ("usr/bin", "usr/lib/mysql", "usr/share/doc", "usr/share/locale", "usr/share/man")
@@ -91,7 +91,7 @@ def _download(directory: Path) -> list[Path]:
         (directory / name).mkdir(parents=True)
     architecture = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True)
     (directory / "status").write_text(STATUS.format(architecture.stdout.strip()))
-    (directory / "sources.list").write_text(SOURCE)
+    (directory / "sources.list").write_text(SOURCE.format(_mirror()))
     options = {
         "Dir::State": directory / "state",
         "Dir::State::status": directory / "status",
@@ -114,3 +114,14 @@ def _download(directory: Path) -> list[Path]:
             env={**os.environ, "LC_ALL": "C"},
         )
     return sorted((directory / "cache/archives").glob("*.deb"))
+
+
+def _mirror() -> str:
+    """The URL from which this machine has its own Debian packages; ServerMissing."""
+    listed = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True)
+    for url in listed.stdout.split():
+        if url.rstrip("/").endswith("/debian"):
+            return url
+    raise ServerMissing(
+        "MySQL's server comes from Debian's packages, and apt knows no mirror of Debian: put mysqld in PATH"
+    )

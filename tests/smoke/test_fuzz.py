@@ -1,4 +1,4 @@
-"""The running service is asked whatever its own OpenAPI document allows and forbids, and answers as the document says."""
+"""The running service is asked what its own OpenAPI document allows and forbids, and answers as the document says."""
 
 import subprocess
 import sys

@@ -227,7 +227,9 @@ def test_a_server_that_answers_nothing_is_an_error_within_the_time_limits(
 def test_a_frozen_server_is_not_ready_also_while_requests_hold_all_connections(
     mortal_server: Server, mortal_database: str, mortal_service: StartService
 ) -> None:
-    pressed = small_pool(mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1, STATEMENT_TIMEOUT_SECONDS=1)
+    pressed = small_pool(
+        mortal_service, mortal_server, mortal_database, POOL_TIMEOUT_SECONDS=1, STATEMENT_TIMEOUT_SECONDS=1
+    )
     with pressed as (service, client), parallel(service) as send:
         new_item(client)
         mortal_server.freeze()
