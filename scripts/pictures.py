@@ -122,7 +122,7 @@ def check(shell: Shell) -> None:
     try:
         server.start()
         server.run("CREATE ROLE shop LOGIN CONNECTION LIMIT 40")
-        server.run("CREATE DATABASE shop")
+        server.run("CREATE DATABASE shop TEMPLATE template0")  # without what the tests' roles have
         url = server.url_as("shop", "", "shop").replace("shop:@", "shop@")
         (shell.folder / "shop" / ".env").write_text(f"DATABASE_URL={url}\n", encoding="utf-8")
         shell.run("poolwright check shop")

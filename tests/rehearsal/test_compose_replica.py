@@ -82,7 +82,7 @@ class Following(Project):
             for name, value in {**pairs, **ours, "hba_file": hba_file}.items():
                 file.write(f"{name} = '{value}'\n")
         self.first.start()
-        self.first.run("CREATE DATABASE app")
+        self.first.run("CREATE DATABASE app TEMPLATE template0")  # without what the tests' roles have
 
     def make_roles(self) -> None:
         *shell, script = self.command("roles")

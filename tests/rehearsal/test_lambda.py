@@ -20,6 +20,7 @@ from tests.processes import wait_until
 from tests.rehearsal.environments import Environment, install_runtime, make_package
 from tests.rehearsal.table import Row, record
 from tests.servers import MongoDB, MySQL, PostgreSQL, Redis, Server
+from tests.servers.base import migrator_url
 from tests.smoke.layers import Layer, render
 from tests.wire import Proxy
 
@@ -58,7 +59,7 @@ class Rendered:
 
     def migrate(self, url: str) -> None:
         """Run the function Migrate, twice in one environment."""
-        environment = self.environment("Migrate", MigrationDatabaseUrl=url)
+        environment = self.environment("Migrate", MigrationDatabaseUrl=migrator_url(url))
         try:
             environment.wait_until_ready()
             for _ in range(2):

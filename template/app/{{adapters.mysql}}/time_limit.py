@@ -45,7 +45,7 @@ class TimeLimit:
         try:
             async with asyncio.timeout(plan.CONNECT_TIMEOUT_SECONDS):
                 server, thread = await _where(connection)
-        except (Error, OSError) as error:  # TimeoutError is an OSError
+        except (Error, OSError, RuntimeError) as error:  # TimeoutError is an OSError; RuntimeError: see connecting.py
             connection.close()
             raise UnavailableError(f"the database does not answer: {error}") from error
         except BaseException:
