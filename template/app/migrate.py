@@ -18,7 +18,9 @@ def main() -> None:
         command = settings.database.commands[error.missing]
         raise SystemExit(f"migrate: {error} ({words}); where it is missing, this makes it: {command}") from None
     except UnavailableError as error:
-        raise SystemExit(f"migrate: {shorten(str(error), 1000)}") from None
+        untrusted = "certificate verify failed" in f"{error} {error.__cause__}".lower()
+        advice = "; DATABASE_CA_FILE names a file with the authority that signed it" if untrusted else ""
+        raise SystemExit(f"migrate: {shorten(str(error), 1000)}{advice}") from None
 
 
 if __name__ == "__main__":

@@ -333,6 +333,28 @@ def test_a_server_that_asks_for_tls_is_no_server_that_is_away(
         assert "DATABASE_CA_FILE" in checked.rows["connection"]["advice"]
 
 
+@pytest.mark.each_database
+@pytest.mark.databases("postgresql", "mysql")
+def test_it_reads_urls_as_the_project_does(project: Path, server: PostgreSQL | MySQL, secured_server: Server) -> None:
+    name = server.create_database()
+    if isinstance(server, PostgreSQL):
+        url = f"postgres:///{name}?host={server.socket_folder}&port={server.port}&user=app&application_name=x\n"
+        asked, local = ("sslmode=require", "sslmode=verify-ca"), f"{server.socket_folder}/.s.PGSQL.{server.port}"
+    else:
+        url, local = f"mariadb+asyncmy://app:secret@/{name}?socket={server.socket}&charset=utf8\n", str(server.socket)
+        asked = ("ssl-mode=REQUIRED", "ssl-mode=VERIFY_CA")
+    checked = check(project, url)
+    assert (checked.code, json.loads(checked.out)["server"]["address"]) == (0, local), checked.out
+    unknown = run(project, f"{server.url(name)}?pool_size=5")
+    assert (unknown.returncode, "pool_size: set POOL_SIZE" in unknown.stderr) == (2, True)
+    certificates = secured_server.certificates
+    assert certificates is not None
+    secured = secured_server.url(secured_server.create_database()).replace("@localhost:", "@127.0.0.1:")
+    assert check(project, f"{secured}?{asked[0]}").rows["TLS"]["found"] == "not verified"
+    verified = check(project, f"{secured}?{asked[1]}", DATABASE_CA_FILE=certificates.authority)
+    assert verified.rows["TLS"]["found"] == "verified", verified.out
+
+
 @pytest.mark.each_driver
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_a_server_that_is_away_or_frozen_exits_5(project: Path, own_server: Server) -> None:
