@@ -54,7 +54,7 @@ def run_all(project: Path, packages: Path, database_url: str, commands: list[str
         env=environment(database_url, own),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
