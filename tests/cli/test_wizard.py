@@ -69,7 +69,7 @@ def test_a_project_is_made_question_by_question(terminal: Open, tmp_path: Path) 
     )
     assert left_in(tmp_path) == []
     screen.type(ENTER)
-    screen.see("Wrote shop: ", "Next: cd shop && cp .env.example .env", "The same again:")
+    screen.see("Wrote shop: ", "Next: cd shop &&", "The same again:")
     assert screen.end() == 0
     again = next(line for line in screen.shown.splitlines() if line.startswith("  poolwright new"))
     assert shlex.split(again)[1:4] == ["new", "shop", "--yes"]

@@ -20,7 +20,7 @@ from tests.service import NO_TLS, START_SECONDS, environment
 
 ITEM = {"name": "first", "price_cents": 1, "stock": 1}
 UVICORN = "uvicorn app.main:app"
-STARTED = "Application startup complete"
+STARTED = "Uvicorn running on"  # only then it listens
 
 
 class Unnamed(MongoDB):

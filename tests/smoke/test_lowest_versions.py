@@ -25,7 +25,7 @@ def test_a_project_s_own_tests_pass_on_the_lowest_versions_that_it_allows(tmp_pa
 
     def run(*command: str) -> str:
         own = environment(url, {"UV_PROJECT_ENVIRONMENT": packages})
-        done = subprocess.run([uv(), *command], cwd=project, env=own, capture_output=True, text=True, timeout=300)
+        done = subprocess.run([uv(), *command], cwd=project, env=own, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
