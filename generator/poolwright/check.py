@@ -9,6 +9,7 @@ from poolwright.comparisons import PROBLEM, WARNING, Row, Server
 from poolwright.errors import Unreachable
 from poolwright.plan import SCHEMA_VERSION
 from poolwright.questions import Evaluation
+from poolwright.rendered import PLAN_FILE, Difference
 
 Facts = Mapping[str, Any]
 
@@ -44,6 +45,14 @@ def compare(evaluation: Evaluation, found: Facts) -> list[Row]:
     if evaluation.values["cache_plan"]:
         rows += _prefixed("cache", _cache(evaluation, found["cache"]))
     return rows
+
+
+def rendered(differing: Sequence[Difference]) -> list[Row]:
+    """Whether the numbers in the project's files are those of its answers: no row where they are."""
+    if not differing:
+        return []
+    answered, found = (", ".join(f"{row.name} {row[side]}" for row in differing) for side in (2, 1))
+    return [Row(PLAN_FILE, answered, found, WARNING, "poolwright update makes them what the answers give.")]
 
 
 def document(evaluation: Evaluation, found: Facts, rows: list[Row]) -> dict[str, Any]:

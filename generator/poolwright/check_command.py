@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from poolwright import questions
-from poolwright.flags import Directory, Json, Quiet, Verbose, Version, answers_file, path, read_answers
+from poolwright.flags import Directory, Json, Quiet, Verbose, Version, path
 
 
 def check(
@@ -23,13 +23,17 @@ def check(
     """
     from poolwright import check as checking
     from poolwright import inspection, report
+    from poolwright import stored as stored_answers
 
     project = path(directory) or Path()
-    evaluation = questions.evaluate(read_answers(answers_file(project))).require_fit()
+    stored = stored_answers.read(project)
+    evaluation = questions.evaluate(stored.answers)
+    stored_answers.require_whole(stored, {}, evaluation)
+    evaluation.require_fit()
     database = evaluation.values["catalog"]["databases"][evaluation.answers["database"]]
     with report.progress("Asking the database server", quiet=quiet):
         found = inspection.inspect(project, evaluation.answers["driver"], database["port"])
-    rows = checking.compare(evaluation, found)
+    rows = [*checking.rendered(stored_answers.differing(stored)), *checking.compare(evaluation, found)]
     if as_json:
         print(json.dumps(checking.document(evaluation, found, rows), indent=2))
     else:

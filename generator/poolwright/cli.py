@@ -168,19 +168,22 @@ def show_plan(
     the default answers.
     """
     project = _path(directory)
-    stored = {} if project is None else given_by.read_answers(project / given_by.ANSWERS_FILE)
+    stored = None if project is None else planning.read(project)
+    known = {} if stored is None else stored.answers
     given = given_by.gather(answers, data, flags)
     if servers:
-        planning.show_servers({**stored, **given}.get("database"), as_json=as_json)
+        planning.show_servers({**known, **given}.get("database"), as_json=as_json)
         return
     changes = dict(map(given_by.pair, what_if or []))
-    evaluation, other = planning.compute(stored, given, changes, server, planning.demand(rps, hold_ms, cores))
+    evaluation, other = planning.compute(known, given, changes, server, planning.demand(rps, hold_ms, cores))
+    differing = planning.differing(stored, given, evaluation)
     if svg is not None:
         from poolwright.svg import draw
 
         _write(svg, draw(other or evaluation))
     if as_json:
-        beside = {"what_if": plan.document(other)} if other else {}
+        beside: dict[str, Any] = {"what_if": plan.document(other)} if other else {}
+        beside |= {"differing": [row._asdict() for row in differing]} if differing else {}
         _print_json(plan.document(evaluation) | beside)
     else:
         from poolwright import report
@@ -190,6 +193,7 @@ def show_plan(
             report.print_remarks(evaluation)
         else:
             report.print_plan(evaluation, other)
+        report.print_differing(differing)
         if explain or verbose:
             report.print_reasons(evaluation)
     evaluation.require_fit()

@@ -110,12 +110,20 @@ def answers_in(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_document(path: Path) -> dict[str, Any]:
     """All keys of an answers file; UsageError where it is none."""
+    try:
+        return document_in(path.read_text(encoding="utf-8"), path)
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not a YAML file of answers.") from error
+
+
+def document_in(text: str, path: Path) -> dict[str, Any]:
+    """All keys of the text of an answers file at `path`; UsageError where it is none."""
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))  # not libyaml, which deep nesting crashes
-    except OSError as error:
-        raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
+        found = yaml.safe_load(text)  # not libyaml, which deep nesting crashes
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not a YAML file of answers.") from error
     if not isinstance(found, dict):

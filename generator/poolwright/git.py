@@ -1,8 +1,9 @@
-"""Git's commands, run without the user's hooks; and a repository for a new project."""
+"""Git's commands, run without anybody's hooks; a repository for a new project, and the settings of temporary ones."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from poolwright.children import run
@@ -11,12 +12,18 @@ from poolwright.errors import PoolwrightError
 _TIMEOUT_SECONDS = 20
 _SETTINGS = ("core.hooksPath=/dev/null", "commit.gpgSign=false", "gc.auto=0", "advice.detachedHead=false")
 _COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
+_NO_FILES = ("core.excludesFile=/dev/null", "core.attributesFile=/dev/null")  # else those of ~/.config/git
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
+_NOBODY = {"NAME": "Poolwright", "EMAIL": "poolwright@localhost"}
 
 
-def git(folder: Path, *arguments: str, given: str = "") -> str:
-    """What a command of git writes; `given` is its input. Raises PoolwrightError with git's message where it fails."""
-    done = run([*_COMMAND, *arguments], folder, environment(), given=given.encode("utf-8", "surrogateescape"))
+def git(folder: Path, *arguments: str, given: str = "", variables: Mapping[str, str] | None = None) -> str:
+    """What a command of git writes; `given` is its input. Raises PoolwrightError with git's message where it fails.
+
+    variables: the environment; where None, that of the user's repositories.
+    """
+    environ = environment() if variables is None else variables
+    done = run([*_COMMAND, *arguments], folder, environ, given=given.encode("utf-8", "surrogateescape"))
     if done.code != 0:
         raise PoolwrightError(f"git {arguments[0]} failed: {done.err.decode(errors='replace').strip()}")
     return done.out.decode("utf-8", "surrogateescape")
@@ -25,6 +32,27 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
 def environment() -> dict[str, str]:
     """The environment in which git finds the repository of the folder it runs in, and no other."""
     return {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+
+
+def isolated(*settings: tuple[str, str]) -> dict[str, str]:
+    """The environment of temporary repositories: no configuration of the user's or the machine's, and no hooks.
+
+    settings: git's, by name, beside those that all of ours have; a name may come more than once.
+    Whatever line endings, prefixes, filters or hooks somebody set for all repositories would reach what is rendered.
+    """
+    own = [setting.split("=", 1) for setting in (*_SETTINGS, *_NO_FILES)]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TEMPLATE_DIR": ""}
+    variables |= {
+        "GIT_CONFIG_COUNT": str(len(own) + len(settings)),
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    for index, (key, value) in enumerate([*own, *settings]):
+        variables |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return variables | {
+        f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in _NOBODY.items()
+    }
 
 
 def start_repository(project: Path, target: Path) -> None:

@@ -11,8 +11,11 @@ from poolwright.load import assess, demand
 from poolwright.load_model import Demand
 from poolwright.plan import SCHEMA_VERSION
 from poolwright.questions import Evaluation
+from poolwright.rendered import Difference
+from poolwright.stored import Stored, read, require_whole
+from poolwright.stored import differing as numbers_differing
 
-__all__ = ["compute", "demand", "on_server", "show_servers"]
+__all__ = ["compute", "demand", "differing", "on_server", "read", "show_servers"]
 
 
 def compute(
@@ -45,6 +48,17 @@ def compute(
         return assess(evaluation, load, lambda more: questions.evaluate({**answers, **more}, facts))
 
     return evaluate(answers), evaluate({**answers, **changes}) if changes else None
+
+
+def differing(project: Stored | None, given: Mapping[str, Any], found: Evaluation) -> list[Difference]:
+    """The numbers in a project's files that its answers do not give; `found`: its plan, with the answers given.
+
+    Raises MissingAnswers where the project has lost an answer and none is given.
+    """
+    if project is None:
+        return []
+    require_whole(project, given, found)
+    return numbers_differing(project)
 
 
 def show_servers(database: str | None, *, as_json: bool) -> None:

@@ -127,6 +127,10 @@ class Questionnaire:
         if fault and not fault.startswith(_MISFIT):
             raise InvalidAnswer(key, fault)
 
+    def rendered(self, text: str, values: Mapping[str, Any]) -> str:
+        """A text of the template's files with the values filled in."""
+        return str(self._render(text, values))
+
     def decided_by(self, key: str) -> set[str]:
         """The questions and values that the choices and the validator of a question read, also through values."""
         question = self._questions[key]

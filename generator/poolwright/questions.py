@@ -45,6 +45,21 @@ def evaluate(given: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]] | 
     return _evaluate(given, facts=facts)
 
 
+def evaluate_stored(stored: Mapping[str, Any], template: Path) -> Evaluation:
+    """All values for the answers that a project of a release stores, with that release's template.
+
+    Answers that it asks for and that are not stored are its defaults. Raises InvalidAnswer as `evaluate` does.
+    """
+    questionnaire = _questionnaire(template)
+    check_keys(stored, questionnaire)
+    return _evaluate(stored, questionnaire=questionnaire)
+
+
+def rendered(text: str, evaluation: Evaluation, template: Path) -> str:
+    """A text of a template's files or their names, with the values of the answers."""
+    return _questionnaire(template).rendered(text, evaluation.values)
+
+
 def carry_over(
     stored: Mapping[str, Any], changes: Mapping[str, Any], template: Path
 ) -> tuple[Evaluation, dict[str, str]]:
@@ -152,9 +167,13 @@ def refused() -> Iterator[tuple[dict[str, Any], str]]:
         yield dict(pairs), reason
 
 
-@cache
 def _questionnaire(template: Path | None = None) -> Questionnaire:
-    return Questionnaire(template or catalog.root())
+    return _compiled(template or catalog.root())
+
+
+@cache
+def _compiled(template: Path) -> Questionnaire:
+    return Questionnaire(template)
 
 
 def _evaluate(

@@ -1,11 +1,10 @@
 """The releases that this package carries: a git bundle with one commit for each, which holds what a render reads."""
 
-import os
 import re
 from pathlib import Path
 
 from poolwright.catalog import distribution
-from poolwright.git import git
+from poolwright.git import git, isolated
 
 BUNDLE = Path(__file__).with_name("releases.bundle")
 _TAG = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
@@ -39,7 +38,7 @@ def own_tag() -> str | None:
 
 def unpack(tag: str, folder: Path) -> Path:
     """Write the template of a release into `folder`, which must not exist; the folder."""
-    git(folder.parent, "clone", "--quiet", "--branch", tag, str(BUNDLE), str(folder))
+    git(folder.parent, "clone", "--quiet", "--branch", tag, str(BUNDLE), str(folder), variables=isolated())
     return folder
 
 
@@ -48,15 +47,10 @@ def is_ours(source: str) -> bool:
     return source.removesuffix(".git") in _sources()
 
 
-def offline() -> dict[str, str]:
-    """Environment variables with which git takes the bundle wherever it is told the repository's URL."""
-    first = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+def redirects() -> list[tuple[str, str]]:
+    """Settings with which git takes the bundle wherever it is told the repository's URL."""
     urls = [url for source in _sources() if not source.startswith("gh:") for url in (source, f"{source}.git")]
-    variables = {"GIT_CONFIG_COUNT": str(first + len(urls))}
-    for index, url in enumerate(urls, first):
-        variables[f"GIT_CONFIG_KEY_{index}"] = f"url.{BUNDLE}.insteadOf"
-        variables[f"GIT_CONFIG_VALUE_{index}"] = url
-    return variables
+    return [(f"url.{BUNDLE}.insteadOf", url) for url in urls]
 
 
 def _sources() -> list[str]:

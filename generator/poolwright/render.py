@@ -13,6 +13,7 @@ from poolwright import catalog, releases
 from poolwright.errors import PoolwrightError, TargetExists, UsageError
 from poolwright.git import start_repository
 from poolwright.interrupts import cleaned_by, uninterrupted
+from poolwright.moving import Undo, undone
 from poolwright.questions import evaluate
 
 _CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv")
@@ -155,29 +156,33 @@ def _publish(project: Path, target: Path, when_written: Callable[[], None]) -> N
 
 
 def _merge(project: Path, target: Path) -> None:
-    """Move every file of `project` into `target`; on an error everything is put back."""
+    """Move every file of `project` into `target`; on an error everything is put back.
+
+    Raises PoolwrightError, which names what could not be put back.
+    """
     backup = project.parent / "replaced"
-    undos: list[Callable[[], object]] = []
+    undos: list[Undo] = []
     try:
         for path in sorted(project.rglob("*")):
-            place = target / path.relative_to(project)
+            name = path.relative_to(project).as_posix()
+            place = target / name
             if path.is_dir() and not path.is_symlink():
                 if place.is_symlink() or (place.exists() and not place.is_dir()):
                     raise TargetExists(f"{place} is not a directory. Move it away and try again.")
                 if not place.exists():
                     place.mkdir()
-                    undos.append(place.rmdir)
+                    undos.append(("", place.rmdir))
                 continue
             if place.is_dir() and not place.is_symlink():
                 raise TargetExists(f"{place} is a directory. Move it away and try again.")
             if os.path.lexists(place):
-                kept = backup / path.relative_to(project)
+                kept = backup / name
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 place.rename(kept)
-                undos.append(partial(kept.rename, place))
+                undos.append((name, partial(kept.rename, place)))
             path.rename(place)
-            undos.append(place.unlink)
-    except BaseException:
-        for undo in reversed(undos):
-            undo()
+            undos.append((name, place.unlink))
+    except BaseException as error:
+        if failed := undone(undos):
+            raise PoolwrightError(f"{error}\nThese could not be put back: {', '.join(failed)}.") from error
         raise

@@ -21,6 +21,7 @@ from poolwright.load_model import KEEPS_UP, POOL_EXCEEDS_CORES
 from poolwright.managed import ADVICE, ManagedServer
 from poolwright.plan import document
 from poolwright.questions import Evaluation
+from poolwright.rendered import PLAN_FILE, Difference
 
 _STYLES = {"server": "white", "reserve": "yellow", "app": "green", "headroom": "dim", "missing": "bold red"}
 _LOAD_VERDICTS = {KEEPS_UP: "green", POOL_EXCEEDS_CORES: "yellow"}
@@ -85,6 +86,15 @@ def print_remarks(evaluation: Evaluation, what_if: Evaluation | None = None) -> 
                 out.print(Text("Enough, each by itself:" if len(load["advice"]) > 1 else "Enough:"))
             for remedy in load["advice"]:
                 out.print(Text(_filled(remedy, width, "  ", "    ")))
+
+
+def print_differing(differing: Sequence[Difference]) -> None:
+    """The numbers that a project has and that its answers do not give, where there are any."""
+    if differing:
+        say(f"\n{PLAN_FILE} was not rendered from these answers:")
+        for row in differing:
+            say(f"  {row}")
+        say("poolwright update makes them agree.")
 
 
 def print_servers(servers: Sequence[ManagedServer]) -> None:

@@ -1,30 +1,28 @@
 """A project brought to another release, or to other answers: by copier, in a copy, then moved over as a whole.
 
-The copy is a git worktree of the project's last commit: whatever happens to it, the project is as it was. What copier
-made of it is moved into the project at the end.
+The copy is a repository of its own with the project's last commit: whatever happens to it, the project is as it was.
+What copier made of it is moved into the project at the end.
 """
 
+import json
 import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from poolwright import catalog, releases
-from poolwright.children import run
+from poolwright import catalog, imports, releases, rendered, stages, stored
+from poolwright.children import run_module
+from poolwright.committed import forget_worktrees, require_clean
 from poolwright.errors import PoolwrightError, UsageError, quoted
-from poolwright.flags import ANSWERS_FILE, answers_file, answers_in, read_document
-from poolwright.git import environment, git
-from poolwright.interrupts import cleaned_by
+from poolwright.flags import ANSWERS_FILE
+from poolwright.git import isolated
 from poolwright.questions import Evaluation, carry_over
 from poolwright.render import render_from
-from poolwright.worktree import entry, require_clean, worktree
+from poolwright.rendered import PLAN_FILE, Difference
+from poolwright.working_copy import WorkingCopy
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Project:
     """A generated project, committed, and the release that it is of."""
 
     directory: Path
-    answers: dict[str, Any]
+    stored: stored.Stored
     tag: str
 
 
@@ -41,7 +39,8 @@ class Changes:
     """What an update does to the project's files, named relative to its directory and sorted.
 
     `conflicts` are those of the files changed that hold conflict markers. `edits_deleted` are those deleted, since the
-    template has no such file any more, that the project had changed.
+    template has no such file any more, that the project had changed. `imports_gone` has for each file what it imports
+    of the project that is there no more.
     """
 
     added: list[str]
@@ -49,6 +48,7 @@ class Changes:
     deleted: list[str]
     conflicts: list[str]
     edits_deleted: list[str]
+    imports_gone: dict[str, list[str]]
     diff: str
 
 
@@ -56,8 +56,10 @@ class Changes:
 class Update:
     """An update that is possible: from a release and its answers to another, or to other answers.
 
-    `to` is the release's tag, `refused` says why answers of the project could not stay, by key. `stage` is a folder for
-    what the update needs meanwhile; it has the template of both releases.
+    `before` is what the files were rendered from, which a change by hand makes another thing than what is stored; the
+    numbers that `differing` has are of neither. `to` is the release's tag, `refused` says why answers of the project
+    could not stay, by key. `stage` is a folder for what the update needs meanwhile; it has the template of both
+    releases.
     """
 
     project: Project
@@ -66,6 +68,7 @@ class Update:
     after: Evaluation
     refused: dict[str, str]
     stage: Path
+    differing: list[Difference] = field(default_factory=list)
 
     @property
     def answers_changed(self) -> dict[str, tuple[Any, Any]]:
@@ -75,9 +78,14 @@ class Update:
         return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
     @property
+    def by_hand(self) -> set[str]:
+        """The answers that are stored but were not rendered."""
+        return {key for key, value in self.project.stored.answers.items() if self.before.answers.get(key) != value}
+
+    @property
     def needed(self) -> bool:
         """Whether there is anything to do."""
-        return self.project.tag != self.to or bool(self.answers_changed)
+        return self.project.tag != self.to or bool(self.answers_changed or self.differing)
 
 
 def read_project(directory: Path) -> Project:
@@ -86,17 +94,20 @@ def read_project(directory: Path) -> Project:
     Raises UsageError where the directory holds no project, or one that cannot be updated; TargetExists where it has
     uncommitted changes.
     """
-    stored = read_document(answers_file(directory))
-    tag = _tag(directory, stored)
+    found = stored.read(directory)
+    tag = _tag(found)
+    stages.sweep(directory)
     require_clean(directory)
-    return Project(Path(os.path.abspath(directory)), answers_in(stored), tag)
+    forget_worktrees(directory)
+    return Project(Path(os.path.abspath(directory)), found, tag)
 
 
 @contextmanager
 def prepared(project: Project, to: str | None, changes: Mapping[str, Any]) -> Iterator[Update]:
     """The update of a project to a release ("1.2.3"; the newest one where None), and with changes of its answers.
 
-    Raises UsageError for a release that does not exist or is older, InvalidAnswer for a change that is refused.
+    Raises UsageError for a release that does not exist or is older, InvalidAnswer for a change that is refused, and
+    InvalidAnswer or MissingAnswers where the project's own answers are not what its release asks for.
     """
     known = releases.tags()
     target = known[-1] if to is None else f"v{to.removeprefix('v')}"
@@ -105,12 +116,13 @@ def prepared(project: Project, to: str | None, changes: Mapping[str, Any]) -> It
         raise UsageError(f"There is no release {quoted(target[1:])}: this tool has {listed}.")
     if known.index(target) < known.index(project.tag):
         raise UsageError(f"{project.directory} is of release {project.tag[1:]}: it cannot go back to {target[1:]}.")
-    stage = Path(tempfile.mkdtemp(prefix="poolwright-"))
-    with cleaned_by(partial(shutil.rmtree, stage, ignore_errors=True)):
+    with stages.temporary() as stage:
         templates = {tag: releases.unpack(tag, stage / tag) for tag in {project.tag, target}}
-        before, _ = carry_over(project.answers, {}, templates[project.tag])
-        after, refused = carry_over(project.answers, changes, templates[target])
-        yield Update(project, target, before, after, refused, stage)
+        own = templates[project.tag]
+        before = stored.rendered_from(project.stored, stored.evaluated(project.stored, own), own)
+        after, refused = carry_over(project.stored.answers, changes, templates[target])
+        differing = rendered.differences(stored.text(project.directory / PLAN_FILE), before, own)
+        yield Update(project, target, before, after, refused, stage, differing)
 
 
 def apply(update: Update, *, dry_run: bool, when_written: Callable[[], None] = lambda: None) -> Changes:
@@ -120,42 +132,43 @@ def apply(update: Update, *, dry_run: bool, when_written: Callable[[], None] = l
     longer be stopped. Raises PlanDoesNotFit before anything is done, and PoolwrightError.
     """
     update.after.require_fit()
-    top = Path(git(update.project.directory, "rev-parse", "--show-toplevel").rstrip("\n"))
-    inside = update.project.directory.resolve().relative_to(top.resolve())
-
-    def named(paths: Iterable[str]) -> list[str]:
-        return sorted(os.path.relpath(path, inside) for path in paths)
-
-    with worktree(top, update.stage / "tree") as copy:
-        _run_copier(update, copy.tree / inside)
-        changes = Changes(
-            added=named(copy.added),
-            changed=named(copy.status.keys() - {*copy.added, *copy.deleted}),
-            deleted=named(copy.deleted),
-            conflicts=named(copy.conflicts),
-            edits_deleted=named(_edited(update, copy.deleted, inside, top)),
-            diff=copy.diff() if dry_run else "",
-        )
-        if not dry_run:
-            copy.move(when_written)
+    copy = WorkingCopy(update.project.directory, update.stage / "tree")
+    _require_own_folders(update, copy)
+    corrections = _corrections(update)
+    if corrections:
+        copy.rewrite(corrections)
+    _run_copier(update, copy.tree)
+    if corrections:
+        copy.restore()
+    changes = Changes(
+        added=sorted(copy.added),
+        changed=sorted(copy.status.keys() - {*copy.added, *copy.deleted}),
+        deleted=sorted(copy.deleted),
+        conflicts=sorted(copy.conflicts),
+        edits_deleted=sorted(_edited(update, copy)),
+        imports_gone=imports.gone(copy.python(before=True), copy.python(before=False)),
+        diff=copy.diff() if dry_run else "",
+    )
+    if not dry_run:
+        copy.move(when_written)
     return changes
 
 
-def _tag(directory: Path, stored: Any) -> str:
+def _tag(found: stored.Stored) -> str:
     """The release that a project was made from or last updated to; UsageError where there is none we know."""
-    source, commit = str(stored.get("_src_path", "")), stored.get("_commit")
-    if not releases.is_ours(source):
+    directory, commit = found.directory, found.commit
+    if not releases.is_ours(found.source):
         raise UsageError(
-            f"{directory} was made from {source or 'an unknown template'}, not from "
+            f"{directory} was made from {found.source or 'an unknown template'}, not from "
             f"{catalog.distribution().repository}.\nUpdate it with: copier update"
         )
     known = releases.tags()
     if commit in known:
-        return str(commit)
-    found = releases.parse(str(commit))
-    if found and known and found > (releases.parse(known[-1]) or found):
+        return commit
+    version = releases.parse(commit)
+    if version and known and version > (releases.parse(known[-1]) or version):
         raise UsageError(
-            f"{directory} is of release {str(commit)[1:]}, newer than this tool ({known[-1][1:]}).\nUpgrade poolwright."
+            f"{directory} is of release {commit[1:]}, newer than this tool ({known[-1][1:]}).\nUpgrade poolwright."
         )
     shown_commit = f" ({commit})" if commit else ""
     raise UsageError(
@@ -166,25 +179,57 @@ def _tag(directory: Path, stored: Any) -> str:
     )
 
 
+def _require_own_folders(update: Update, copy: WorkingCopy) -> None:
+    """UsageError where a file of the template would be written beyond a symbolic link of the project."""
+    links = copy.links
+    if not links:
+        return
+    of_release = ((update.before, update.project.tag), (update.after, update.to))
+    files = {path for evaluation, tag in of_release for path in rendered.paths(evaluation, update.stage / tag)}
+    for link, target in links.items():
+        beyond = next((path for path in sorted(files) if path.startswith(f"{link}/")), None)
+        outside = link in files and not (copy.tree / link).resolve().is_relative_to(copy.tree.resolve())
+        if beyond or outside:
+            raise UsageError(
+                f"{link} is a symbolic link to {target}: the template has {beyond or link}, which an update would write"
+                " beyond it.\nMake it a file or a folder of the project, commit that, then update."
+            )
+
+
+def _corrections(update: Update) -> dict[str, str]:
+    """The files of the project as they were rendered, where somebody changed answers or numbers by hand."""
+    found = {}
+    if update.by_hand:
+        origin = {"_src_path": update.project.stored.source, "_commit": update.project.tag}
+        found[ANSWERS_FILE] = json.dumps({**origin, **update.before.answers})
+    if update.differing:
+        text = stored.text(update.project.directory / PLAN_FILE) or ""
+        found[PLAN_FILE] = rendered.corrected(text, update.before, update.stage / update.project.tag)
+    return found
+
+
 def _run_copier(update: Update, copy: Path) -> None:
-    """Run copier's own `update` on a copy of the project, without a network."""
-    temporary = update.stage / "temporary"
+    """Run copier's own `update` on a copy of the project, without a network and without anybody's configuration."""
+    temporary, settings = update.stage / "temporary", update.stage / "settings.yml"
     temporary.mkdir()
-    variables = environment() | releases.offline()
-    variables |= {"COPIER_CACHE_DIR": str(update.stage / "cache"), "TMPDIR": str(temporary), "PYTHONUTF8": "1"}
+    settings.write_text("{}\n", encoding="utf-8")
+    variables = isolated(*releases.redirects())
+    variables |= {"COPIER_CACHE_DIR": str(update.stage / "cache"), "COPIER_SETTINGS_PATH": str(settings)}
+    variables |= {"TMPDIR": str(temporary), "PYTHONUTF8": "1"}
     changes = {key: after for key, (_, after) in update.answers_changed.items() if after is not None}
     answers = [f"--data={key}={value}" for key, value in changes.items()]
-    command = [sys.executable, "-P", "-m", "copier", "update", "--defaults", "--quiet", f"--vcs-ref={update.to}"]
-    done = run([*command, *answers, str(copy)], update.stage, variables)
+    options = ["--defaults", "--quiet", f"--vcs-ref={update.to}"]
+    done = run_module("copier", ["update", *options, *answers, str(copy)], update.stage, variables)
     if done.code != 0:
-        raise PoolwrightError(f"copier cannot update the project: {done.err.decode(errors='replace').strip()}")
+        said = done.err.decode(errors="replace").strip().splitlines() or [f"it ended with {done.code}"]
+        raise PoolwrightError(f"copier cannot update the project: {said[-1].strip()}\nNothing was changed.")
 
 
-def _edited(update: Update, deleted: list[str], inside: Path, top: Path) -> list[str]:
-    """Which of the files deleted in the repository at `top` are not as the project's release made them."""
-    if not deleted:
+def _edited(update: Update, copy: WorkingCopy) -> list[str]:
+    """Which of the files deleted are not as the project's release made them."""
+    if not copy.deleted:
         return []
     made = update.stage / "made"
     template = update.stage / update.project.tag
-    render_from(template, update.project.tag, update.before.answers, update.stage / "source", made / inside)
-    return [path for path in deleted if entry(made / path).content != entry(top / path).content]
+    render_from(template, update.project.tag, update.before.answers, update.stage / "source", made)
+    return [path for path in copy.deleted if copy.differs(path, made / path)]

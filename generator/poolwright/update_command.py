@@ -23,6 +23,7 @@ def update(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Show the difference; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="As always: nothing is asked.")] = False,
     defaults: Annotated[bool, typer.Option("--defaults", hidden=True, help="As always; copier's own flag.")] = False,
     answers: AnswersFile = None,
     data: Data = None,

@@ -7,6 +7,8 @@ from typing import Any
 
 from poolwright import plan, report
 from poolwright.errors import shown
+from poolwright.flags import ANSWERS_FILE
+from poolwright.rendered import PLAN_FILE
 from poolwright.report import say
 from poolwright.update import Changes, Update
 
@@ -36,6 +38,8 @@ def document(update: Update, changes: Changes | None, *, written: bool) -> dict[
         "files": files,
         "conflicts": changes.conflicts if changes else [],
         "edits_deleted": changes.edits_deleted if changes else [],
+        "imports_gone": changes.imports_gone if changes else {},
+        "differing": [row._asdict() for row in update.differing],
         "plan": {"before": plan.document(update.before), "after": plan.document(update.after)},
         "body": _body(update, changes),
         **({"diff": changes.diff} if changes and changes.diff else {}),
@@ -65,7 +69,7 @@ def show(update: Update, changes: Changes | None, *, written: bool, quiet: bool,
         for line in _answers(update):
             say(f"  {line}")
     _show_plan(update)
-    for heading, advice, paths in _left(changes):
+    for heading, advice, paths in _left(update, changes):
         say(f"\n{heading}")
         for path in paths:
             say(f"  {path}")
@@ -100,12 +104,13 @@ def _answers(update: Update) -> list[str]:
     """A line for each answer that changed."""
     lines = []
     for key, (old, new) in update.answers_changed.items():
-        reason = f" ({update.refused[key].splitlines()[0]})" if key in update.refused else ""
+        by_hand = f" ({ANSWERS_FILE} was changed by hand)" if key in update.by_hand else ""
+        reason = f" ({update.refused[key].splitlines()[0]})" if key in update.refused else by_hand
         lines.append(f"{key}: {_word(old)} -> {_word(new)}{reason}")
     return lines
 
 
-def _left(changes: Changes) -> list[tuple[str, str, Sequence[str]]]:
+def _left(update: Update, changes: Changes) -> list[tuple[str, str, Sequence[str]]]:
     """What the update leaves to its user: a heading, what to do, and the files."""
     found: list[tuple[str, str, Sequence[str]]] = []
     if changes.conflicts:
@@ -118,6 +123,14 @@ def _left(changes: Changes) -> list[tuple[str, str, Sequence[str]]]:
         advice = "Your version of each: git show HEAD:./FILE"
         heading = f"Deleted with your changes, since the project has no such file now ({len(changes.edits_deleted)}):"
         found.append((heading, advice, changes.edits_deleted))
+    if changes.imports_gone:
+        advice = "Write these files for what is there now."
+        rows = [f"{path}: {', '.join(names)}" for path, names in changes.imports_gone.items()]
+        found.append((f"Import what is there no more ({len(rows)}):", advice, rows))
+    if update.differing:
+        advice = f"They follow from the answers again; your file: git show HEAD:./{PLAN_FILE}"
+        numbers = [str(row) for row in update.differing]
+        found.append((f"{PLAN_FILE} had other numbers than its answers give ({len(numbers)}):", advice, numbers))
     return found
 
 
@@ -149,7 +162,7 @@ def _body(update: Update, changes: Changes | None) -> str:
         old, new = differing.get(name) or (before[name], after[name])
         lines.append(f"| {name} | {_word(old)} | {'**' + _word(new) + '**' if name in differing else _word(new)} |")
     lines.append("")
-    for heading, advice, paths in _left(changes):
+    for heading, advice, paths in _left(update, changes):
         lines += [f"### {heading.removesuffix(':')}", "", *(f"- `{path}`" for path in paths), "", advice, ""]
     count = sum(len(getattr(changes, kind)) for kind in _KINDS)
     lines += [f"<details><summary>{count} files</summary>", ""]

@@ -75,6 +75,25 @@ def test_answers_that_were_changed_by_hand_are_checked_first(shop: Path, poolwri
     assert done.err.startswith("The plan does not fit: ")
 
 
+def test_numbers_that_the_answers_do_not_give_are_told(shop: Path, poolwright: Poolwright) -> None:
+    found = {"settings": {"ca_file": None}, "database": {"failed": "refused", "reason": "no", "address": "shop.db"}}
+    pretend_python(shop, f"echo '{json.dumps(found)}'")
+    told = json.loads(poolwright("check", "shop", "--json").out)
+    assert [row["what"] for row in told["rows"]] == ["connection"]
+    answers = shop / ".copier-answers.yml"
+    text = answers.read_text(encoding="utf-8")
+    answers.write_text(text.replace("workers: 4\n", "workers: 8\n"), encoding="utf-8")
+    first, _ = json.loads(poolwright("check", "shop", "--json").out)["rows"]
+    assert (first["what"], first["verdict"]) == ("app/plan.py", "warning")
+    assert "processes 1 x (8 + 1) = 9" in first["planned"]
+    assert "processes 1 x (4 + 1) = 5" in first["found"]
+    assert "app/plan.py" in poolwright("check", "shop").out
+    answers.write_text(text.replace("deployment: vm\n", ""), encoding="utf-8")
+    lost = poolwright("check", "shop")
+    assert (lost.code, lost.out) == (2, "")
+    assert "shop/.copier-answers.yml has lost its answer to deployment: " in lost.err
+
+
 def test_ctrl_c_ends_the_question_too(shop: Path, environment: dict[str, str], tmp_path: Path) -> None:
     pretend_python(shop, f'echo $$ > "{tmp_path}/pid"; exec sleep 60')
     child = subprocess.Popen(

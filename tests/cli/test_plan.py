@@ -109,7 +109,7 @@ def test_a_project_is_planned_from_its_answers(poolwright: Poolwright, tmp_path:
     assert told["processes"] == 4
     done = poolwright("plan", "nowhere")
     assert done.code == 2
-    assert done.err.startswith("Cannot read nowhere/.copier-answers.yml: No such file")
+    assert done.err.startswith("nowhere is no generated project: it has no .copier-answers.yml.\n")
 
 
 def test_output_is_plain_without_a_terminal_and_whoever_stops_reading_causes_no_traceback(

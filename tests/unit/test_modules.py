@@ -15,16 +15,18 @@ LAYERS = [
     ["asking", "planning", "update_command"],
     ["matrix", "wizard", "check_command", "update_report"],
     ["update"],
-    ["render", "report", "prompts", "flags", "check", "worktree"],
-    ["next_steps", "bar", "svg", "releases", "load", "circumstances", "inspection"],
-    ["comparisons", "git"],
+    ["stored", "working_copy"],
+    ["render", "report", "prompts", "check"],
+    ["rendered"],
+    ["next_steps", "bar", "svg", "releases", "load", "circumstances", "inspection", "committed"],
+    ["comparisons", "git", "flags", "moving"],
     ["plan", "load_advice", "managed"],
     ["load_model", "figures"],
     ["queueing"],
     ["questions"],
     ["questionnaire"],
-    ["catalog", "children"],
-    ["errors", "interrupts"],
+    ["catalog", "children", "stages"],
+    ["errors", "interrupts", "imports", "tied"],
 ]
 
 ONE_MODULE_ONLY = {"copier": "render", "questionary": "prompts", "rich": "report", "prompt_toolkit": "prompts"}

@@ -159,6 +159,24 @@ def test_force_puts_everything_back_where_one_file_cannot_be_written(tmp_path: P
     assert (target / ".hidden").read_text(encoding="utf-8") == "mine"
 
 
+def test_force_tries_each_undo_and_names_what_is_not_put_back(
+    tmp_path: Path, small_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, unlink = tmp_path / "shop", Path.unlink
+    (target / "run.sh/mine").mkdir(parents=True)  # the last file of the template
+    (target / ".hidden").write_text("mine", encoding="utf-8")
+
+    def fail(path: Path, missing_ok: bool = False) -> None:
+        if path == target / "app/main.py":
+            raise OSError(5, "Input/output error")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    with pytest.raises(PoolwrightError, match=r"run\.sh is a directory[^\n]*\n.*not be put back: app/main\.py\.$"):
+        render_project(SQLITE, target, force=True)
+    assert (target / ".hidden").read_text(encoding="utf-8") == "mine"
+
+
 def test_force_does_not_write_through_a_linked_directory(tmp_path: Path, small_template: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "shop").mkdir()

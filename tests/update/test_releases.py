@@ -1,6 +1,5 @@
 """Every release's project of every layer becomes what this checkout renders; what its owner did stays."""
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from copier._vcs import get_repo
 
 from poolwright import releases
 from poolwright.catalog import distribution
+from poolwright.git import isolated
 from poolwright.update import apply, prepared, read_project
 from tests.products import product
 from tests.smoke.layers import Layer, all_layers
@@ -54,7 +54,7 @@ def test_every_form_of_the_url_leads_to_the_bundle(source: str, tmp_path: Path) 
     assert releases.is_ours(written)
     url = get_repo(written)
     assert url
-    alone = {**os.environ, **releases.offline(), "GIT_ALLOW_PROTOCOL": "file", "HOME": str(tmp_path)}
+    alone = isolated(*releases.redirects()) | {"GIT_ALLOW_PROTOCOL": "file", "HOME": str(tmp_path)}
     listed = subprocess.run(["git", "ls-remote", "--tags", url], env=alone, capture_output=True, text=True)
     assert {line.rpartition("/")[2] for line in listed.stdout.splitlines()} == set(releases.tags())
 

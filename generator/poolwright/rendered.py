@@ -1,0 +1,109 @@
+"""What the files of a project were rendered from, beside the answers that it stores now.
+
+Somebody may have changed the answers file by hand: then the numbers in the files are those of the answers before.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from poolwright.flags import ANSWERS_FILE
+from poolwright.questions import Evaluation, rendered
+
+PLAN_FILE = "app/plan.py"
+#: Files of every project that hold most of what follows from the answers.
+TELLING = (PLAN_FILE, "README.md", "pyproject.toml", ".env.example")
+_SUFFIX = ".jinja"
+_ASSIGNED = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*) = (?P<value>.+)")
+_TOLD = re.compile(r"# (?P<name>[a-z_]+): (?P<value>.+)")
+
+
+class Difference(NamedTuple):
+    """A number of the plan as a file of the project has it ("-" where it has none), and as the answers give it."""
+
+    name: str
+    found: str
+    answered: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.found}, by the answers {self.answered}"
+
+
+def differences(text: str | None, evaluation: Evaluation, template: Path) -> list[Difference]:
+    """The numbers of a project's app/plan.py, given as its text, that its answers do not give with its template."""
+    answered = _numbers(_rendered(PLAN_FILE, evaluation, template) or "")
+    found = _numbers(text or "")
+    return [
+        Difference(name, found.get(name, "-"), value) for name, value in answered.items() if found.get(name) != value
+    ]
+
+
+def corrected(text: str, evaluation: Evaluation, template: Path) -> str:
+    """A project's app/plan.py with the numbers of its answers, and all else as it is."""
+    answered = (_rendered(PLAN_FILE, evaluation, template) or "").splitlines()
+    wanted = {name: index for index, name in _named(answered)}
+    lines = text.splitlines()
+    for index, name in _named(lines):
+        if name not in wanted:
+            continue
+        # The reason of a setting stands above it, that of another number below.
+        for beside in (0, -1 if name.isupper() else 1):
+            at, there = index + beside, wanted[name] + beside
+            if 0 <= at < len(lines) and (beside == 0 or lines[at].startswith("# ")):
+                lines[at] = answered[there]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def best(
+    candidates: Iterable[Evaluation], stored: Evaluation, template: Path, files: Mapping[str, str | None]
+) -> Evaluation:
+    """Which evaluation the files of a project, given as their texts, were rendered from: the stored one, or another.
+
+    A candidate is better where the files have more of the lines that it alone gives than of those that only the stored
+    one gives; an owner's own lines are in neither.
+    """
+    found, most = stored, 0
+    present = {name: set(text.splitlines()) for name, text in files.items() if text is not None}
+    now = {name: set((_rendered(name, stored, template) or "").splitlines()) for name in present}
+    for candidate in candidates:
+        score = 0
+        for name, lines in present.items():
+            then = set((_rendered(name, candidate, template) or "").splitlines())
+            score += len((then - now[name]) & lines) - len((now[name] - then) & lines)
+        if score > most:
+            found, most = candidate, score
+    return found
+
+
+def paths(evaluation: Evaluation, template: Path) -> Iterator[str]:
+    """The files that a template renders for the answers, relative to the project."""
+    root = template / "template"
+    for file in sorted(root.rglob("*")):
+        if file.is_dir() and not file.is_symlink():
+            continue
+        parts = file.relative_to(root).parts
+        names = [ANSWERS_FILE if "_copier_conf" in part else rendered(part, evaluation, template) for part in parts]
+        if all(name.removesuffix(_SUFFIX) for name in names):
+            yield "/".join(names).removesuffix(_SUFFIX)
+
+
+def _rendered(path: str, evaluation: Evaluation, template: Path) -> str | None:
+    """The text of a file whose name the answers do not change; None where the template has none such."""
+    file = template / "template" / path
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    source = file.with_name(file.name + _SUFFIX)
+    return rendered(source.read_text(encoding="utf-8"), evaluation, template) if source.is_file() else None
+
+
+def _numbers(text: str) -> dict[str, str]:
+    lines = text.splitlines()
+    return {name: re.split(r"[:=] ", lines[index], maxsplit=1)[1] for index, name in _named(lines)}
+
+
+def _named(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """The lines that give a number of the plan, by index, and its name."""
+    for index, line in enumerate(lines):
+        if match := _ASSIGNED.fullmatch(line) or _TOLD.fullmatch(line):
+            yield index, match["name"]
