@@ -84,7 +84,8 @@ class DatabaseUrl:
     @property
     def leads_away(self) -> bool:
         """Whether a host is another machine."""
-        return not all(host.is_here for host in self.hosts)
+        addresses = (Host(address, 0) for address in self.addresses)
+        return not all(host.is_here for host in (*self.hosts, *addresses))
 
     @property
     def is_socket(self) -> bool:

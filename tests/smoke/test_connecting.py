@@ -217,6 +217,24 @@ def test_a_refused_login_or_a_missing_database_is_503_and_one_line_with_the_reme
         assert PASSWORD not in message
 
 
+@pytest.mark.each_database
+@pytest.mark.databases("sqlite")
+def test_a_file_that_cannot_be_is_503_and_one_line_and_blanks_are_fine(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "none"
+    cases = {f"{folder}/app.db": f"make {folder}", f"{tmp_path}/app.db?mode=rw": "is not made with mode=rw"}
+    lines, said = run(project, REFUSED, [{"database_url": f"sqlite:///{case}"} for case in cases])
+    assert "Traceback" not in said, said
+    for line, remedy in zip(lines, cases.values(), strict=True):
+        status, message = json.loads(line)
+        assert status == 503
+        assert message.startswith("migrate: ")
+        assert remedy in message
+    file = f"sqlite+aiosqlite:///{tmp_path}/a%20b.db"
+    modes = ["", "?mode=rw", "?mode=ro"]
+    assert run(project, CONNECT, [{"database_url": file + mode} for mode in modes])[0] == ["ok"] * len(modes)
+    assert (tmp_path / "a b.db").exists()
+
+
 def set_password(server: Server, user: str, password: str) -> None:
     if isinstance(server, PostgreSQL):
         server.run(f"ALTER ROLE {user} PASSWORD '{password}'")

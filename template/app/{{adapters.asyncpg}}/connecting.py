@@ -67,7 +67,7 @@ def _address(url: DatabaseUrl) -> dict[str, Any]:
     if not url.hosts and not url.addresses:
         return {}
     names = [host.name for host in url.hosts]
-    if url.addresses and url.tls is not Tls.VERIFY_FULL:  # asyncpg verifies the name that it connects to
+    if url.addresses and not (names and url.tls is Tls.VERIFY_FULL):  # asyncpg verifies the name that it connects to
         names = list(url.addresses)
     return {"host": names, "port": [host.port for host in url.hosts] or 5432}
 
