@@ -70,7 +70,7 @@ def programs(server: Database, folder: Path, *others: str) -> str:
 
 @pytest.mark.parametrize(
     ("database", "installer"),
-    [("postgresql", "uv"), ("mysql", "uv"), ("mongodb", "uv"), ("sqlite", "uv"), ("sqlite", "pip")],
+    [("postgresql", "uv"), ("mysql", "uv"), ("mongodb", "uv"), ("sqlite", "pip")],
 )
 def test_what_new_prints_starts_the_project(
     database: str, installer: str, server: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
