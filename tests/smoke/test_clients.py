@@ -32,6 +32,7 @@ def test_every_line_of_the_log_is_json_also_the_supervisor_s_and_a_killed_worker
         workers=WORKERS,
         LOG_FORMAT="json",
         UVICORN_LOG_CONFIG="app/log_config.json",
+        UVICORN_TIMEOUT_WORKER_HEALTHCHECK=60,  # on a machine that is busy with the other tests
         PROMETHEUS_MULTIPROC_DIR=tmp_path,
         POOL_SIZE=2,
         MAX_OVERFLOW=1,
