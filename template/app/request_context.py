@@ -5,7 +5,7 @@ Pure ASGI middleware: BaseHTTPMiddleware would cost every request a task of its 
 
 import re
 from contextvars import ContextVar
-from uuid import uuid4
+from secrets import token_hex
 
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -42,7 +42,7 @@ class RequestContext:
                 given = value
             elif name == b"content-length":
                 length = value
-        identifier = given if _SANE.fullmatch(given) else uuid4().hex.encode()
+        identifier = given if _SANE.fullmatch(given) else token_hex(16).encode()
         request_id.set(identifier.decode())
         header = (HEADER.lower().encode(), identifier)
 
