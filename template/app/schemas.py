@@ -23,7 +23,7 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"),
     # For OpenAPI, the same of the text with the white space around it.
     WithJsonSchema(
-        {"type": "string", "pattern": rf"^\s*{_LETTER}([^\x00-\x1f\x7f-\x9f]{{0,198}}{_LETTER})?\s*$"},
+        {"type": "string", "pattern": rf"^\s*{_LETTER}([^\x00-\x1f\x7f-\x9f]" + "{0,198}" + rf"{_LETTER})?\s*$"},
         mode="validation",
     ),
 ]

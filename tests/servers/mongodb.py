@@ -123,6 +123,12 @@ class MongoDB(Server):
                 client.admin.command("grantRolesToUser", "app_migrator", roles=roles)
         return name
 
+    def run(self, command: str, value: object, **options: Any) -> dict[str, Any]:
+        """Run a command as the administrator, and return its answer."""
+        with self._client() as client:
+            answer: dict[str, Any] = client.admin.command(command, value, **options)
+        return answer
+
     def create_user(self, password: str) -> str:
         name = f"u{uuid.uuid4().hex}"
         with self._client() as client:

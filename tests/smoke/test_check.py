@@ -237,7 +237,9 @@ def test_who_may_do_anything_is_warned(project: Path, server: Server, database: 
 def test_a_role_that_changes_rows_only_is_fine(project: Path, server: PostgreSQL, new_database: str) -> None:
     user = server.create_user("secret")
     server.run(f"REVOKE app FROM {user}")
+    server.run(f"GRANT CONNECT ON DATABASE {new_database} TO {user}")
     with psycopg.connect(migrator_url(server.url(new_database))) as connection:
+        connection.execute(f"GRANT USAGE ON SCHEMA public TO {user}".encode())
         connection.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}".encode())
     checked = check(project, server.url_as(user, "secret", new_database))
     assert (checked.rows["privileges"]["verdict"], checked.code) == ("ok", 0)

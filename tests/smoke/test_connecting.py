@@ -4,23 +4,40 @@ import json
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import psycopg
-import pymongo
 import pytest
 
 from tests.processes import wait_until
 from tests.servers import MongoDB, MySQL, PostgreSQL, Server
-from tests.service import environment
+from tests.servers.base import owner_url
+from tests.service import environment, migrate
 from tests.smoke.layers import Layer
 from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL
 from tests.smoke.traffic import StartService, item_fields, new_item, parallel
 
 PASSWORD, OTHER = "p@s:s/w?o#r%d%41", "another+one"
 
-# Settings in, one word a line out: "ok" where a migration connects and runs, else the error's class.
+# Settings in, one word a line out: "ok" where the app connects and reads, else the error's class.
 CONNECT = """
+import asyncio, json, sys
+from app.database import Database
+from app.settings import read_settings
+
+async def read(settings):
+    async with Database(settings) as database, database.repository() as repository:
+        await repository.list_items(1, None)
+
+for given in json.load(sys.stdin):
+    try:
+        asyncio.run(read(read_settings(**given)))
+        print("ok")
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+# The same for a migration.
+MIGRATE = """
 import asyncio, json, sys
 from app.db import migrate
 from app.settings import read_settings
@@ -141,7 +158,10 @@ def parameters_and_ends(server: Server) -> list[tuple[str, dict[str, str], bool]
 @pytest.mark.each_driver
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_the_url_s_own_word_on_tls_holds(project: Path, secured_server: Server) -> None:
-    url = secured_server.url_as(secured_server.create_user(PASSWORD), PASSWORD, secured_server.create_database())
+    assert secured_server.certificates is not None
+    name = secured_server.create_database()
+    migrate(project, secured_server.url(name), DATABASE_CA_FILE=secured_server.certificates.authority)
+    url = secured_server.url_as(secured_server.create_user(PASSWORD), PASSWORD, name)
     url = url.replace("replicaSet=rs0", "directConnection=true")
     given, ends = [], {}
     for parameters, settings, connects in parameters_and_ends(secured_server):
@@ -161,12 +181,12 @@ def test_the_search_path_of_the_url_is_where_the_tables_are(project: Path, serve
     names = ["schema=shop", "options=-c search_path=shop", "options=-c%20search_path%3Dshop&pgbouncer=true"]
     databases = [server.create_database() for _ in names]
     for name in databases:
-        with psycopg.connect(server.url(name)) as connection:
+        with psycopg.connect(owner_url(server.url(name))) as connection:
             connection.execute("CREATE SCHEMA shop")
-    urls = [f"{server.url(name)}?{said}\n" for name, said in zip(databases, names, strict=True)]
-    assert run(project, CONNECT, [{"database_url": url} for url in urls])[0] == ["ok"] * len(names)
+    urls = [f"{owner_url(server.url(name))}?{said}\n" for name, said in zip(databases, names, strict=True)]
+    assert run(project, MIGRATE, [{"database_url": url} for url in urls])[0] == ["ok"] * len(names)
     for name in databases:
-        with psycopg.connect(server.url(name)) as connection:
+        with psycopg.connect(owner_url(server.url(name))) as connection:
             assert connection.execute("SELECT to_regclass('shop.items')::text").fetchone() == ("shop.items",)
 
 
@@ -176,21 +196,22 @@ def test_the_tests_make_their_database_whatever_the_url_looks_like(
     project: Path, server: Server, secured_server: Server
 ) -> None:
     name = server.create_database()
+    url = owner_url(server.url(name))
     if isinstance(server, PostgreSQL):
         where = f"host={server.socket_folder}&port={server.port}"
-        urls = [f"postgres:///{name}?{where}&user=app", f"postgresql+asyncpg://app@/{name}?{where}&sslmode=require"]
-        urls += [server.url(name) + "?target_session_attrs=read-write&application_name=x"]
-        urls += [f"postgresql://app@127.0.0.1:1,127.0.0.1:{server.port}/{name}"]
+        urls = [f"postgres:///{name}?{where}&user=owner", f"postgresql+asyncpg://owner@/{name}?{where}&sslmode=require"]
+        urls += [url + "?target_session_attrs=read-write&application_name=x"]
+        urls += [f"postgresql://owner@127.0.0.1:1,127.0.0.1:{server.port}/{name}"]
     elif isinstance(server, MySQL):
-        urls = [f"mysql+aiomysql://app:secret@/{name}?unix_socket={server.socket}", f"{server.url(name)}?charset=utf8"]
-        urls += [server.url(name).replace("mysql://", "mariadb://") + "\n"]
+        urls = [f"mysql+aiomysql://owner:secret@/{name}?unix_socket={server.socket}", f"{url}?charset=utf8"]
+        urls += [url.replace("mysql://", "mariadb://") + "\n"]
     else:
         # Without authSource the user is of the database that the URL names: not of the one beside it.
         assert isinstance(secured_server, MongoDB)
         assert secured_server.certificates is not None
-        url = secured_server.url_as(secured_server.create_user(PASSWORD), PASSWORD, "admin")
-        url = url.replace("&authSource=admin", "") + f"&tls=true&tlsCAFile={secured_server.certificates.authority}"
-        urls = [url, server.url(name) + "&minPoolSize=10&readPreference=secondaryPreferred"]
+        secured = owner_url(secured_server.url("admin")).replace("&authSource=admin", "")
+        secured += f"&tls=true&tlsCAFile={secured_server.certificates.authority}"
+        urls = [secured, url + "&minPoolSize=10&readPreference=secondaryPreferred"]
     before = server.databases()
     assert run(project, BESIDE, [{"database_url": url} for url in urls])[0] == ["ok"] * len(urls)
     assert server.databases() == before
@@ -231,7 +252,7 @@ def test_a_file_that_cannot_be_is_503_and_one_line_and_blanks_are_fine(project: 
         assert remedy in message
     file = f"sqlite+aiosqlite:///{tmp_path}/a%20b.db"
     modes = ["", "?mode=rw", "?mode=ro"]
-    assert run(project, CONNECT, [{"database_url": file + mode} for mode in modes])[0] == ["ok"] * len(modes)
+    assert run(project, MIGRATE, [{"database_url": file + mode} for mode in modes])[0] == ["ok"] * len(modes)
     assert (tmp_path / "a b.db").exists()
 
 
@@ -242,8 +263,7 @@ def set_password(server: Server, user: str, password: str) -> None:
         server.run(f"ALTER USER {user}@'%%' IDENTIFIED BY %s", password)
     else:
         assert isinstance(server, MongoDB)
-        with pymongo.MongoClient[dict[str, Any]](server.url("admin")) as client:
-            client.admin.command("updateUser", user, pwd=password)
+        server.run("updateUser", user, pwd=password)
 
 
 @pytest.mark.each_driver

@@ -7,14 +7,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pymongo
 import pytest
 
 from tests.processes import wait_until
 from tests.servers import Database, MongoDB, PostgreSQL, Server
 from tests.smoke.layers import Layer
 from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, small_pool
-from tests.smoke.traffic import Json, StartService, new_item, parallel, sold
+from tests.smoke.traffic import StartService, new_item, parallel, sold
 
 STATEMENT_TIMEOUT_SECONDS = {"postgresql": 60, "mysql": 3, "mongodb": 4}
 TRANSACTION_LIFETIME_SECONDS = 4  # of MongoDB, which looks each half of that
@@ -37,14 +36,11 @@ def as_deployed(server: Server, database: str, project: Path) -> Iterator[None]:
         finally:
             server.run(f'ALTER ROLE app IN DATABASE "{database}" RESET ALL')
     elif isinstance(server, MongoDB):
-        client: pymongo.MongoClient[Json]
-        with pymongo.MongoClient(server.url(database), appname="tests") as client:
-            set_lifetime = {"setParameter": 1, "transactionLifetimeLimitSeconds": TRANSACTION_LIFETIME_SECONDS}
-            before = client.admin.command(set_lifetime)["was"]
-            try:
-                yield
-            finally:
-                client.admin.command({**set_lifetime, "transactionLifetimeLimitSeconds": before})
+        before = server.run("setParameter", 1, transactionLifetimeLimitSeconds=TRANSACTION_LIFETIME_SECONDS)["was"]
+        try:
+            yield
+        finally:
+            server.run("setParameter", 1, transactionLifetimeLimitSeconds=before)
     else:
         yield
 
