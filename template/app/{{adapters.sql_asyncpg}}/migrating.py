@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
+
 from app.db.connecting import connect
 from app.db.connection import translated_errors
 from app.db.migration_lock import LOCK
