@@ -10,6 +10,7 @@ import pytest
 
 from tests.processes import uv
 from tests.servers import Database, Server
+from tests.servers.base import migrator_url
 from tests.service import environment, install, migrate
 from tests.smoke.layers import Layer, all_layers, render
 
@@ -78,7 +79,7 @@ def test_the_documented_command_writes_a_migration_that_runs_and_passes_the_chec
     project, style = tmp_path / "project", layer_of_style.style
     render(layer_of_style, project)
     server = started_databases(layer_of_style.database)
-    url = server.url(server.create_database())
+    url = migrator_url(server.url(server.create_database()))
 
     models = project / "app" / "db" / "models.py"
     source = models.read_text(encoding="utf-8")
