@@ -69,6 +69,7 @@ def test_the_projects_own_tests_pass_and_leave_the_database_alone(
     databases = server.databases()
     own_tests: OwnTests = request.getfixturevalue("own_tests")
     assert own_tests.returncode == 0, own_tests.output
+    assert re.search(r"^=+ \d+ passed.* =+\n\Z", own_tests.output, re.MULTILINE), "something is said after the end"
     assert item in before
     assert all_items(client) == before
     assert server.databases() == databases

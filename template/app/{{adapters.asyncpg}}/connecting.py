@@ -1,5 +1,6 @@
 """How asyncpg connects."""
 
+import asyncio
 import os
 import socket
 from dataclasses import replace
@@ -58,9 +59,21 @@ async def connect(settings: Settings, *, time_limits: bool, **others: Any) -> An
     others: further arguments of asyncpg.connect.
     """
     options = connection_options(settings, time_limits=time_limits)
-    connection = await asyncpg.connect(**options, **others)
+    opening = asyncio.ensure_future(asyncpg.connect(**options, **others))
+    try:
+        connection = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # It goes on and is closed then: cancelled before TLS is agreed, asyncpg 0.32 leaves an error in the event loop that
+        # nobody reads ("Future exception was never retrieved").
+        opening.add_done_callback(_close)
+        raise
     _keep_alive(connection, settings.database)
     return connection
+
+
+def _close(opening: "asyncio.Future[Any]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().terminate()
 
 
 def _address(url: DatabaseUrl) -> dict[str, Any]:
