@@ -1,11 +1,13 @@
 """`poolwright check` on real servers: what is as planned is fine, and each fault is told in its row."""
 
 import contextlib
+import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pymongo
 import pymysql
 import pytest
 
+from poolwright.cli import run as run_command_line
 from poolwright.questions import evaluate
 from tests.processes import Process, free_port, uv
 from tests.servers import MongoDB, MySQL, PgBouncer, PostgreSQL, Redis, Server
@@ -23,7 +26,6 @@ from tests.servers.mongodb import mongod
 from tests.service import environment
 from tests.smoke.layers import Layer, render
 
-GENERATOR = Path(__file__).resolve().parents[2] / "generator"
 PASSWORD = "p@s:s/w?o#r%d%41"
 SMALL_LIMIT = 25
 
@@ -44,9 +46,16 @@ class Checked:
 
 
 def run(project: Path, url: str, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    variables = environment(url, settings) | {"PYTHONPATH": str(GENERATOR)}
-    command = [sys.executable, "-m", "poolwright", "check", str(project), *arguments]
-    return subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    """The command in this process, which saves its start; the probe that asks the server has one of its own."""
+    variables = environment(url, settings) | {"COLUMNS": "80"}
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in os.environ.keys() - variables.keys():
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        code = run_command_line(["check", str(project), *arguments])
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def check(project: Path, url: str, **settings: object) -> Checked:
