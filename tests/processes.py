@@ -101,8 +101,12 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         self._child.send_signal(number)
 
+    def tree(self) -> list[int]:
+        """The command's process and those that it started."""
+        return [self.pid, *_children(self.pid)]
+
     def send_tree(self, number: signal.Signals) -> None:
-        for pid in (self.pid, *_children(self.pid)):
+        for pid in self.tree():
             with contextlib.suppress(ProcessLookupError):  # a child that ended meanwhile
                 os.kill(pid, number)
 
@@ -110,7 +114,7 @@ class Process:
         """SIGSTOP to the command and its children; returns when none of them runs any more."""
         self.send_tree(signal.SIGSTOP)
         # A process goes on until one of its threads has had its turn to read the signal: on a busy machine, a while.
-        stopped = (self.pid, *_children(self.pid))
+        stopped = self.tree()
         wait_until(lambda: all(_state(pid) in "TZX" for pid in stopped), 10, "processes stand still")
 
     def thaw(self) -> None:

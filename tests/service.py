@@ -6,10 +6,10 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import httpx2
 
@@ -76,10 +76,12 @@ def client_of(base_url: str, connections: int) -> httpx2.Client:
 class Service:
     """`uvicorn app.main:app` on a free loopback port; it answers when the constructor returns."""
 
+    all_running: ClassVar[set["Service"]] = set()
+
     def __init__(
         self, project: Path, database_url: str, *, app: str = "app.main:app", workers: int = 1, **settings: object
     ) -> None:
-        self.started = time.monotonic()
+        self.database_url = database_url
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         command: list[str | Path] = [project / ".venv" / "bin" / "uvicorn", app]
@@ -92,6 +94,7 @@ class Service:
             env=environment(database_url, settings),
         )
         self.process.wait_for(self._lives, seconds=START_SECONDS)
+        self.all_running.add(self)
 
     def _lives(self) -> bool:
         try:
@@ -102,14 +105,16 @@ class Service:
     def client(self, connections: int = 10) -> httpx2.Client:
         return client_of(self.base_url, connections)
 
-    def connections_to(self, port: int) -> int:
-        """TCP connections of the process to that port of this machine."""
-        inodes = set()
-        for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
-                inodes.add(os.readlink(descriptor))
-        lines = [line.split() for line in Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]]
-        return sum(int(line[2].split(":")[1], 16) == port and f"socket:[{line[9]}]" in inodes for line in lines)
+    def connections_to(self, ports: Collection[int]) -> int:
+        """TCP connections of its processes to these ports of this machine."""
+        sockets = set()
+        for pid in self.process.tree():
+            with suppress(FileNotFoundError):  # it has ended
+                for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                    with suppress(FileNotFoundError):  # closed meanwhile
+                        sockets.add(os.readlink(descriptor))
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(int(line[2].split(":")[1], 16) in ports and f"socket:[{line[9]}]" in sockets for line in lines)
 
     def threads(self) -> int:
         """Operating system threads of the process."""
@@ -121,3 +126,4 @@ class Service:
     def stop(self) -> None:
         # A test that failed must not wait for requests that hang.
         self.process.end(seconds=5)
+        self.all_running.discard(self)

@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from tests.processes import free_port
 
@@ -95,6 +95,8 @@ class Proxy:
     While the server is away it resets each connection as soon as that is made.
     """
 
+    servers: ClassVar[dict[int, int]] = {}  # the port of the server behind each proxy's port
+
     def __init__(
         self,
         server_port: int,
@@ -104,6 +106,7 @@ class Proxy:
         self.port = free_port()
         self.delay_seconds = delay_seconds  # added in each direction
         self._server_port = server_port
+        self.servers[self.port] = server_port
         self._conversation = conversation
         self.open = 0  # connections now, as long as either side has not closed them
         self.opened = 0  # since the proxy listens

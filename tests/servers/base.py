@@ -120,6 +120,7 @@ class Server(Database):
     """
 
     connections_beside_pool: ClassVar[int] = 0  # what a process's driver opens besides its pool
+    counts_one_database: ClassVar[bool] = True  # whether connections() tells databases apart
     conversation: ClassVar[type[Conversation]] = AnyRequest
     stop_signal: ClassVar[signal.Signals]
 

@@ -36,6 +36,7 @@ class MongoDB(Server):
     """
 
     connections_beside_pool: ClassVar[int] = 2  # two monitors for each client
+    counts_one_database: ClassVar[bool] = False
     conversation: ClassVar[type[Conversation]] = MongoRequest
     # A clean shutdown waits 15 s for a secondary that does not exist.
     stop_signal: ClassVar[signal.Signals] = signal.SIGKILL

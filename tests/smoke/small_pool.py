@@ -1,6 +1,5 @@
 """A service with a pool that is small enough to be pressed, and what must hold of it after every fault."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from tests.processes import wait_until
 from tests.servers import Database, Server
 from tests.service import Service
 from tests.smoke.traffic import StartService, item_fields, metric, parallel, wait_for_metric
+from tests.wire import Proxy
 
 SMALL_POOL = {"POOL_SIZE": 2, "MAX_OVERFLOW": 1}
 POOL_LIMIT = 3
@@ -27,12 +27,7 @@ def small_pool(
     That is: no connection is lent, all can be, nothing is idle in a transaction, and the server has no more connections
     than planned.
     """
-    asked = time.monotonic()
-    others = _count_connections(server, database)
-    url = url or server.url(database)
-    service = start_service(url, **{**SMALL_POOL, **settings})
-    if isinstance(server, Server) and service.started < asked:  # a shared one: its connections were counted too
-        others -= service.connections_to(urlsplit(url).port or server.port)
+    service = start_service(url or server.url(database), **{**SMALL_POOL, **settings})
     with service.client() as client:
         yield service, client
         wait_for_metric(client, "db_pool_in_use", 0, SETTLE_SECONDS)
@@ -40,16 +35,23 @@ def small_pool(
         wait_until(lambda: server.idle_in_transaction(database) == 0, SETTLE_SECONDS, "no open transaction")
         wait_until(lambda: _lends_all(service, client, server, database), SETTLE_SECONDS, "the pool is whole")
         if isinstance(server, Server):
-            planned = others + POOL_LIMIT + server.connections_beside_pool
+            planned = POOL_LIMIT + server.connections_beside_pool
             wait_until(
-                lambda: _count_connections(server, database) <= planned,
+                lambda: connections_beside_others(server, database, service) <= planned,
                 SETTLE_SECONDS,
                 f"no more than {planned} connections",
             )
 
 
-def _count_connections(server: Database, database: str) -> int:
-    return server.connections(database) if isinstance(server, Server) and server.running else 0
+def connections_beside_others(server: Server, database: str, *services: Service) -> int:
+    """The server's connections without those that other services than these have open now."""
+    ports = {server.port} | {port for port, behind in Proxy.servers.items() if behind == server.port}
+    others = 0
+    for service in Service.all_running - set(services):
+        same_database = urlsplit(service.database_url).path == urlsplit(server.url(database)).path
+        if service.process.running and (same_database or not server.counts_one_database):
+            others += service.connections_to(ports)
+    return server.connections(database) - others
 
 
 def _lends_all(service: Service, client: httpx2.Client, server: Database, database: str) -> bool:

@@ -4,6 +4,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from tests.processes import wait_until
 from tests.servers import Database, MongoDB, PostgreSQL, Server
 from tests.smoke.layers import Layer
-from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, small_pool
+from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, connections_beside_others, small_pool
 from tests.smoke.traffic import StartService, new_item, parallel, sold
 
 STATEMENT_TIMEOUT_SECONDS = {"postgresql": 60, "mysql": 3, "mongodb": 4}
@@ -51,7 +52,7 @@ def test_what_a_killed_process_had_begun_is_gone_soon(
     project: Path, layer: Layer, server: Server, database: str, start_service: StartService
 ) -> None:
     settings: dict[str, Any] = {**SMALL_POOL, "STATEMENT_TIMEOUT_SECONDS": STATEMENT_TIMEOUT_SECONDS[layer.database]}
-    planned = server.connections(database) + POOL_LIMIT + server.connections_beside_pool
+    planned = POOL_LIMIT + server.connections_beside_pool
     with ExitStack() as stack, ExitStack() as block:
         stack.enter_context(as_deployed(server, database, project))
         killed = start_service(server.url(database), **settings)
@@ -66,9 +67,10 @@ def test_what_a_killed_process_had_begun_is_gone_soon(
             send("PATCH", path, json={"price_cents": 1})
         wait_until(lambda: server.active(database) == POOL_LIMIT, 5, "the others wait for the item")
         killed.process.send(signal.SIGKILL)
-        with small_pool(start_service, server, database, **settings) as (_, running):
+        with small_pool(start_service, server, database, **settings) as (service, running):
             seconds = GONE_SECONDS[layer.database] + TOLERANCE_SECONDS
-            wait_until(lambda: server.connections(database) <= planned, seconds, f"{planned} connections")
+            count = partial(connections_beside_others, server, database, service)
+            wait_until(lambda: count() <= planned, seconds, f"{planned} connections")
             block.close()
             seconds = USABLE_SECONDS[layer.database] + TOLERANCE_SECONDS
             wait_until(lambda: running.patch(path, json={"price_cents": 1}).is_success, seconds, "the item is usable")

@@ -9,7 +9,7 @@ import pytest
 from tests.processes import wait_until
 from tests.servers import Database, Server
 from tests.service import Service
-from tests.smoke.small_pool import POOL_LIMIT, small_pool
+from tests.smoke.small_pool import POOL_LIMIT, connections_beside_others, small_pool
 from tests.smoke.traffic import (
     PATIENT,
     Answer,
@@ -53,9 +53,6 @@ def test_an_exhausted_pool_answers_503_within_the_pool_timeout(
 def test_a_busy_database_is_ready_however_full_the_pool(
     server: Database, database: str, start_service: StartService
 ) -> None:
-    planned = POOL_LIMIT
-    if isinstance(server, Server):
-        planned += server.connections(database) + server.connections_beside_pool
     pressed = small_pool(start_service, server, database, POOL_TIMEOUT_SECONDS=10)
     with pressed as (service, client), parallel(service) as send:
         with server.blocked(database, seconds=2):
@@ -65,7 +62,8 @@ def test_a_busy_database_is_ready_however_full_the_pool(
                 assert ready.result().status == 200
                 assert ready.result().seconds < READY_SECONDS
             if isinstance(server, Server):
-                assert server.connections(database) <= planned
+                planned = POOL_LIMIT + server.connections_beside_pool
+                assert connections_beside_others(server, database, service) <= planned
         assert statuses(served) == [201] * (POOL_LIMIT + 2)
         assert client.get("/readyz").status_code == 200
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -16,7 +17,7 @@ from tests.processes import wait_until
 from tests.servers import Database, Server
 from tests.service import Service, start_migration
 from tests.smoke.shared import SharedServices
-from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, small_pool
+from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, connections_beside_others, small_pool
 from tests.smoke.traffic import (
     Answer,
     Json,
@@ -294,7 +295,6 @@ def test_a_service_is_not_ready_until_its_database_is_migrated_were_it_four_time
 def test_sigterm_lets_requests_in_flight_finish_and_closes_the_pool(
     server: Database, database: str, start_service: StartService
 ) -> None:
-    others = server.connections(database) if isinstance(server, Server) else 0
     service = start_service(server.url(database), **{**SMALL_POOL, "POOL_TIMEOUT_SECONDS": 10})
     with service.client() as client, parallel(service) as send:
         with server.blocked(database, seconds=1.5):
@@ -311,5 +311,5 @@ def test_sigterm_lets_requests_in_flight_finish_and_closes_the_pool(
     assert service.process.wait(10) in {0, -signal.SIGTERM}
     wait_until(lambda: server.idle_in_transaction(database) == 0, 5, "no open transaction")
     if isinstance(server, Server):
-        count = server.connections
-        wait_until(lambda: count(database) <= others, 5, "the pool is closed")
+        count = partial(connections_beside_others, server, database)
+        wait_until(lambda: count() <= 0, 5, "the pool is closed")

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx2
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.processes import wait_until
 from tests.servers import Database, Server
 from tests.service import Service
-from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, small_pool
+from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL, connections_beside_others, small_pool
 from tests.smoke.traffic import (
     MIDDLING_POOL,
     PATIENT,
@@ -89,7 +90,6 @@ def test_200_clients_that_leave_at_random_moments_leak_nothing(
 def test_connections_never_exceed_the_plan_however_many_ask(
     mortal_server: Server, mortal_database: str, start_service: StartService
 ) -> None:
-    others = mortal_server.connections(mortal_database)
     service = start_service(mortal_server.url(mortal_database), workers=2, **SMALL_POOL, **PATIENT)
     planned = 2 * (POOL_LIMIT + mortal_server.connections_beside_pool)
     finished = threading.Event()
@@ -97,7 +97,7 @@ def test_connections_never_exceed_the_plan_however_many_ask(
 
     def watch() -> None:
         while not finished.is_set():
-            seen.append(mortal_server.connections(mortal_database) - others)
+            seen.append(connections_beside_others(mortal_server, mortal_database, service))
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -122,8 +122,8 @@ def test_a_full_pool_opens_the_connections_that_the_plan_counts(
             holding = [send("POST", "/items", json=item_fields()) for _ in range(POOL_LIMIT)]
             wait_for_metric(client, "db_pool_in_use", POOL_LIMIT)
             planned = POOL_LIMIT + mortal_server.connections_beside_pool
-            seen = mortal_server.connections
-            wait_until(lambda: seen(mortal_database) == planned, 5, f"{planned} connections")
+            seen = partial(connections_beside_others, mortal_server, mortal_database, service)
+            wait_until(lambda: seen() == planned, 5, f"{planned} connections")
             # Now, not later: SQLAlchemy closes what is above the pool size when it comes back.
             assert metric(client, "db_pool_open") == POOL_LIMIT
         assert [answer.result().status for answer in holding] == [201] * POOL_LIMIT
