@@ -11,7 +11,7 @@ MARK = "<!-- faults: made by make faults -->"
 PASSED, FAILED, NOT_APPLICABLE, NOT_RUN = "passed", "failed", "-", ""
 
 FAULTS = {
-    "exhausted": "all connections are held: 503 within the pool timeout, or at once where many wait; the service stays ready",
+    "exhausted": "all connections are held: 503 within the pool timeout, at once where many wait; it stays ready",
     "512 clients": "on a pool of 3: it serves what 3 connections can, and refuses the rest at once",
     "slow readers": "clients that do not read their answers hold no connection",
     "timeout": "a statement over its time limit is stopped in the server and is 504",
