@@ -24,21 +24,30 @@ STARTED = "Uvicorn running on"  # only then it listens
 
 
 class Unnamed(MongoDB):
-    """A server that waits for the name of its replica set."""
+    """A server that waits for the name of its replica set, and knows no users."""
+
+    def __init__(self) -> None:
+        super().__init__(open_to_all=True)
 
     def _is_primary(self) -> bool:
         return self._listens()
 
 
+class WithoutRoles(PostgreSQL):
+    """A server on which nobody ran roles.sql."""
+
+    def _make_roles(self) -> None:
+        pass
+
+
 @pytest.fixture
 def server(database: str) -> Iterator[Database]:
     """A server as it is after its installation: without the role `app`."""
-    made = Unnamed() if database == "mongodb" else DATABASES[database]()
+    bare = {"mongodb": Unnamed, "postgresql": WithoutRoles}
+    made = bare.get(database, DATABASES[database])()
     try:
         made.start()
-        if isinstance(made, PostgreSQL):
-            made.run("DROP ROLE app")
-        elif isinstance(made, MySQL):
+        if isinstance(made, MySQL):
             made.run("DROP USER app@'%'")
         yield made
     finally:

@@ -44,7 +44,8 @@ VARIABLES = {
     **dict.fromkeys(["max_execution_time", "server_uuid"], MYSQL),
     **dict.fromkeys(["max_statement_time", "max_error_count"], MARIADB),
     **dict.fromkeys(
-        ["application_name", "statement_timeout", "timezone", "client_connection_check_interval"], POSTGRESQL
+        ["application_name", "statement_timeout", "timezone", "search_path", "client_connection_check_interval"],
+        POSTGRESQL,
     ),
     **dict.fromkeys(["idle_in_transaction_session_timeout", "default_transaction_read_only", "role"], POSTGRESQL),
 }

@@ -31,9 +31,10 @@ def _replaced(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
 #: What an owner changed in files of the template: settings, a route, the Python that is needed.
 EDITS: dict[str, Callable[[bytes], bytes]] = {
     "app/settings.py": lambda content: content + b"\nOWN_LIMIT = 7\n",
-    "app/api/__init__.py": lambda content: _replaced(
-        b'    app.get("/livez"', b'    app.get("/own", tags=["own"])(own.get_own)\n    app.get("/livez"'
-    )(_replaced(b"import health, items, orders", b"import health, items, orders, own")(content)),
+    "app/main.py": lambda content: (
+        _replaced(b"from app.factory", b"from app.api import own\nfrom app.factory")(content)
+        + b'app.get("/own", tags=["own"])(own.get_own)\n'
+    ),
     "pyproject.toml": _replaced(b'requires-python = ">=3.11"', b'requires-python = ">=3.11,<4"'),
     ".gitignore": lambda content: b"/notes/\n" + content,
 }
