@@ -222,8 +222,7 @@ def test_a_refused_login_or_a_missing_database_is_503_and_one_line_with_the_reme
     layer: Layer, project: Path, server: Server, database: str
 ) -> None:
     user = server.create_user(PASSWORD)
-    source = "&authSource=admin" if isinstance(server, MongoDB) else ""
-    cases = {server.url_as(user, OTHER, database) + source: {"mysql": "CREATE USER", "mongodb": "createUser"}}
+    cases = {server.url_as(user, OTHER, database): {"mysql": "CREATE USER", "mongodb": "createUser"}}
     if not isinstance(server, MongoDB):
         cases[server.url_as(user, PASSWORD, "not_there")] = {"mysql": "CREATE DATABASE", "postgresql": "createdb"}
     lines, said = run(project, REFUSED, [{"database_url": url} for url in cases])
@@ -272,9 +271,8 @@ def test_a_password_that_changes_under_load_needs_no_restart(
     server: Server, database: str, start_service: StartService, tmp_path: Path
 ) -> None:
     user = server.create_user(PASSWORD)
-    source = "&authSource=admin" if isinstance(server, MongoDB) else ""
     file = tmp_path / "database_url"
-    file.write_text(server.url_as(user, PASSWORD, database) + source + "\n")
+    file.write_text(server.url_as(user, PASSWORD, database) + "\n")
     settings = {**SMALL_POOL, "POOL_SIZE": 1, "MAX_OVERFLOW": POOL_LIMIT - 1, "POOL_TIMEOUT_SECONDS": 10}
     service = start_service("", DATABASE_URL_FILE=file, **settings)
     with service.client() as client, parallel(service, connections=POOL_LIMIT) as send:
@@ -284,7 +282,7 @@ def test_a_password_that_changes_under_load_needs_no_restart(
         set_password(server, user, OTHER)
         assert {answer.result().status for answer in under_way} <= {200, 503}
         assert client.get(f"/items/{item['id']}").status_code == 200
-        file.write_text(server.url_as(user, OTHER, database) + source + "\n")
+        file.write_text(server.url_as(user, OTHER, database) + "\n")
         # All connections at once, of which all but one are new.
         with server.blocked(database, 1):
             writes = [send("POST", "/items", json=item_fields()) for _ in range(POOL_LIMIT)]

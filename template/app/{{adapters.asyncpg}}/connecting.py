@@ -63,8 +63,8 @@ async def connect(settings: Settings, *, time_limits: bool, **others: Any) -> An
     try:
         connection = await asyncio.shield(opening)
     except asyncio.CancelledError:
-        # It goes on and is closed then: cancelled before TLS is agreed, asyncpg 0.32 leaves an error in the event loop that
-        # nobody reads ("Future exception was never retrieved").
+        # It goes on and is closed then: cancelled before TLS is agreed, asyncpg 0.32 leaves an error in the event loop
+        # that nobody reads ("Future exception was never retrieved").
         opening.add_done_callback(_close)
         raise
     _keep_alive(connection, settings.database)

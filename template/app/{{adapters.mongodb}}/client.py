@@ -25,7 +25,7 @@ class PooledClient:
         self._client = driver.make_client(
             settings.url,
             **client_options(settings, time_limits=True),
-            minPoolSize=settings.pool_size,
+            minPoolSize=0,  # open() warms it: the driver's own task logs a traceback where the server refuses the login
             maxPoolSize=settings.pool_limit,
             waitQueueTimeoutMS=round(settings.pool_timeout_seconds * 1000),  # without one it waits for ever
             maxIdleTimeMS=round(settings.pool_recycle_seconds * 1000),

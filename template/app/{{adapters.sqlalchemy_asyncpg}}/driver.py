@@ -11,9 +11,13 @@ from app.db.sqlstates import error_for_state
 from app.errors import UnavailableError
 from app.settings import Settings
 
-# What the driver raises, beside its errors that SQLAlchemy knows, on a connection whose server died in the middle of an
-# answer (asyncpg 0.32).
-BROKEN: tuple[type[Exception], ...] = (asyncpg.InternalClientError,)
+# What reaches us as the driver raises it: on a connection whose server died in the middle of an answer (asyncpg 0.32),
+# and on a new one that breaks before the dialect has told it how to read JSON (SQLAlchemy 2.1.9).
+BROKEN: tuple[type[Exception], ...] = (
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+)
 
 # The dialect prepares and keeps statements of its own beside the driver's (SQLAlchemy 2.1). An unnamed one is sent
 # together with its use, so that both meet the same connection of the server's.
