@@ -83,6 +83,8 @@ class PostgreSQL(Server):
             "max_connections": self._max_connections,
             "log_error_verbosity": "verbose",
             "shared_buffers": "32MB",
+            "min_wal_size": "32MB",  # of disk
+            "max_wal_size": "64MB",
             "fsync": "off",
             "full_page_writes": "off",
         }
