@@ -129,6 +129,7 @@ def roles(layer: Layer, project: Path) -> Iterator[Roles]:
         server.close()
 
 
+@pytest.mark.each_driver  # every test of a layer runs as these roles
 def test_each_role_can_do_its_work_and_no_more(roles: Roles, project: Path) -> None:
     for _ in range(2):
         migrate(project, roles.url("app_migrator"), **roles.settings)
