@@ -12,14 +12,18 @@ from poolwright.catalog import distribution
 from poolwright.git import isolated
 from poolwright.update import apply, prepared, read_project
 from tests.products import product
-from tests.smoke.layers import Layer, all_layers
+from tests.smoke.layers import Layer, all_layers, one_of_each
 from tests.update.projects import HEAD, edit, edited, files, make, render
 
 RELEASES = releases.tags()
-# Each layer from one release, each release with several layers: what an owner edits is in files that all layers have.
+LAYERS = one_of_each("driver", all_layers())
+# Each driver and style, from each of the releases in turn: what an owner edits is in files that all layers have.
 UPDATES = product(
     [(layer, tag) for layer in all_layers() for tag in RELEASES],
-    [(layer, RELEASES[-1 - number % len(RELEASES)]) for number, layer in enumerate(all_layers())],
+    [
+        (LAYERS[number % len(LAYERS)], RELEASES[-1 - number % len(RELEASES)])
+        for number in range(max(len(LAYERS), len(RELEASES)))
+    ],
 )
 
 
