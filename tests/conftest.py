@@ -28,6 +28,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--all-combinations"):
         return
-    beyond = [item for item in items if item.get_closest_marker("beyond_cover")]
-    config.hook.pytest_deselected(items=beyond)
-    items[:] = [item for item in items if item not in beyond]
+    found = list(items)
+    items[:] = [item for item in found if not item.get_closest_marker("beyond_cover")]
+    config.hook.pytest_deselected(items=[item for item in found if item.get_closest_marker("beyond_cover")])

@@ -140,12 +140,8 @@ class Rehearsal:
 
 @pytest.fixture(scope="module")
 def server(database: str) -> Iterator[Server]:
-    made = SERVERS[database](LIMIT)
-    try:
-        made.start()
+    with SERVERS[database](LIMIT) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")

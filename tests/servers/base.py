@@ -12,7 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 from urllib.parse import quote, urlsplit
 
 from tests.processes import Process, free_port
@@ -77,6 +77,18 @@ class Database(abc.ABC):
 
     def __init__(self, kind: str) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix=f"poolwright-{kind}-"))
+
+    def __enter__(self) -> Self:
+        """Start it; it is closed at the end of the block, and where it does not start."""
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @abc.abstractmethod
     def start(self) -> None:

@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -92,7 +92,7 @@ def secured_server(layer: Layer, started_databases: Callable[..., Database]) -> 
 
 @pytest.fixture(scope="session")
 def server_of_layer(layer: Layer) -> Iterator[Server]:
-    with _started(layer) as made:
+    with _server_for(layer) as made:
         yield made
 
 
@@ -115,19 +115,14 @@ def mortal_database(project: Path, server_of_layer: Server) -> str:
 @pytest.fixture
 def own_server(layer: Layer) -> Iterator[Server]:
     """Started for one test, which may change its settings or count all its connections."""
-    with _started(layer) as made:
+    with _server_for(layer) as made:
         yield made
 
 
-@contextmanager
-def _started(layer: Layer) -> Iterator[Server]:
+def _server_for(layer: Layer) -> Server:
     made = DATABASES[layer.database]()
     assert isinstance(made, Server), "restrict the test with @pytest.mark.databases"
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
+    return made
 
 
 @pytest.fixture(scope="session")

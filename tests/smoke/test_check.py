@@ -68,12 +68,8 @@ def check(project: Path, url: str, **settings: object) -> Checked:
 @pytest.fixture(scope="module")
 def small_server(layer: Layer) -> Iterator[PostgreSQL | MySQL]:
     """A server with fewer connections than the plan has."""
-    made = PostgreSQL(SMALL_LIMIT) if layer.database == "postgresql" else MySQL(SMALL_LIMIT)
-    try:
-        made.start()
+    with PostgreSQL(SMALL_LIMIT) if layer.database == "postgresql" else MySQL(SMALL_LIMIT) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -44,14 +44,10 @@ class WithoutRoles(PostgreSQL):
 def server(database: str) -> Iterator[Database]:
     """A server as it is after its installation: without the role `app`."""
     bare = {"mongodb": Unnamed, "postgresql": WithoutRoles}
-    made = bare.get(database, DATABASES[database])()
-    try:
-        made.start()
+    with bare.get(database, DATABASES[database])() as made:
         if isinstance(made, MySQL):
             made.run("DROP USER app@'%'")
         yield made
-    finally:
-        made.close()
 
 
 def variables(server: Database) -> dict[str, str]:

@@ -22,12 +22,8 @@ SLOW_SECONDS = 30  # in the server, if nobody stops it
 @pytest.fixture(scope="module")
 def oracle_mysql() -> Iterator[OracleMySQL]:
     """Shared by all layers; its users are those of roles.sql."""
-    server = OracleMySQL()
-    try:
-        server.start()
+    with OracleMySQL() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")

@@ -29,13 +29,9 @@ def pooled_project(layer: Layer, project: Path, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="module")
 def roles_server(pooled_project: Path) -> Iterator[PostgreSQL]:
     """A server whose role has the rendered time limits."""
-    server = PostgreSQL()
-    try:
-        server.start()
+    with PostgreSQL() as server:
         server.run_file(pooled_project / "deploy" / "roles.sql", "postgres")
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")

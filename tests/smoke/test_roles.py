@@ -122,11 +122,8 @@ def roles(layer: Layer, project: Path) -> Iterator[Roles]:
     # Without passwords MongoDB has no roles.
     server = MongoDB(secured=True) if layer.database == "mongodb" else DATABASES[layer.database]()
     assert isinstance(server, Server)
-    try:
-        server.start()
+    with server:
         yield Roles(server, project)
-    finally:
-        server.close()
 
 
 @pytest.mark.each_driver  # every test of a layer runs as these roles

@@ -42,17 +42,13 @@ def service(tmp_path: Path) -> Iterator[Service]:
     render(Layer("postgresql", "raw", "asyncpg"), project)
     sync = [uv(), "sync", "--quiet", "--no-dev", "--python", sys.executable]
     subprocess.run(sync, cwd=project, check=True)
-    server = PostgreSQL()
-    try:
-        server.start()
+    with PostgreSQL() as server:
         name = server.create_database()
         migrate(project, server.url(name))
         with Proxy(server.port, delay_seconds=DELAY_SECONDS) as proxy:
             running = Service(project, server.url(name, port=proxy.port), POOL_SIZE=POOL, MAX_OVERFLOW=0)
             yield running
             running.stop()
-    finally:
-        server.close()
 
 
 def test_a_real_pool_waits_as_the_plan_says(service: Service) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,18 @@ def state(project: Path) -> tuple[Files, str, str, str]:
     """All that an update may change: the files, git's status, its index and its worktrees."""
     listed = [["status", "--porcelain"], ["ls-files", "--stage"], ["worktree", "list", "--porcelain"]]
     return (files(project), *(git(project, *command) for command in listed))  # type: ignore[return-value]
+
+
+def start_update(
+    project: Path, bundle: Path, environment: Mapping[str, str], *arguments: str, **streams: Any
+) -> "subprocess.Popen[Any]":
+    """`poolwright update` in a process of its own, with the releases of this bundle."""
+    script = (
+        "import sys, pathlib; from poolwright import releases; from poolwright.__main__ import main\n"
+        f"releases.BUNDLE = pathlib.Path({str(bundle)!r}); sys.exit(main())"
+    )
+    words = [sys.executable, "-c", script, "update", str(project), *arguments]
+    return subprocess.Popen(words, env=environment, **streams)
 
 
 def plain_copier(project: Path, source: Path, *arguments: str, **variables: str) -> None:

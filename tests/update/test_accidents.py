@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +18,7 @@ from poolwright.git import git
 from poolwright.update import read_project
 from tests.cli.conftest import Poolwright
 from tests.cli.test_interrupts import alive, wait_for
-from tests.update.projects import HEAD, Files, commit, files, make, render, state
+from tests.update.projects import HEAD, Files, commit, files, make, render, start_update, state
 
 ANSWERS: dict[str, Any] = {"style": "raw"}
 RELEASE = releases.tags()[-1]
@@ -252,12 +251,8 @@ def test_a_killed_update_leaves_no_process_and_the_next_one_no_folder(
     before = state(project)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    script = (
-        "import sys, pathlib; from poolwright import releases; from poolwright.__main__ import main\n"
-        f"releases.BUNDLE = pathlib.Path({str(bundle_with_head)!r}); sys.exit(main())"
-    )
-    words = [sys.executable, "-c", script, "update", str(project)]
-    child = subprocess.Popen(words, env=environment | {"TMPDIR": str(temporary)}, stderr=subprocess.DEVNULL)
+    own = environment | {"TMPDIR": str(temporary)}
+    child = start_update(project, bundle_with_head, own, stderr=subprocess.DEVNULL)
     wait_for(lambda: copiers(temporary) != [])
     running = copiers(temporary)
     child.kill()

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from poolwright.git import git
 from scripts.release import append
 from tests.cli.conftest import Poolwright
 from tests.cli.test_interrupts import wait_for
-from tests.update.projects import HEAD, commit, edit, files, make, plain_copier, render, state
+from tests.update.projects import HEAD, commit, edit, files, make, plain_copier, render, start_update, state
 
 ANSWERS: dict[str, Any] = {"style": "raw"}
 RELEASE = releases.tags()[-1]
@@ -266,12 +265,8 @@ def test_ctrl_c_leaves_the_project_as_before_or_updated(
     before = state(project)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    script = (
-        "import sys, pathlib; from poolwright import releases; from poolwright.__main__ import main\n"
-        f"releases.BUNDLE = pathlib.Path({str(bundle_with_head)!r}); sys.exit(main())"
-    )
-    words = [sys.executable, "-c", script, "update", str(project), "-d", "style=sqlalchemy"]
-    child = subprocess.Popen(words, env=environment | {"TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True)
+    own, changes = environment | {"TMPDIR": str(temporary)}, ("-d", "style=sqlalchemy")
+    child = start_update(project, bundle_with_head, own, *changes, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: any(tmp_path.glob(moment)) or child.poll() is not None, seconds=60)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=60)
