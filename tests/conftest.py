@@ -10,6 +10,11 @@ from tests.fault_table import FaultTable
 from tests.rehearsal.table import RehearsalTable
 
 
+# The longest first, so that no processor is idle at the end: groups of a layer's tests, then tests of a minute, then those
+# of a moment. `make` keeps pytest-xdist from ordering them by number.
+FOLDERS = ("smoke", "update", "rehearsal", "unit", "cli", "render")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-combinations", action="store_true", help="whole products, not covers of them (make test-all)"
@@ -26,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FOLDERS.index(item.path.parent.name))
     if config.getoption("--all-combinations"):
         return
     found = list(items)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.fork_server import Forked, ForkServer
+
 _taken: set[int] = set()
 
 
@@ -55,7 +57,10 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 
 
 class Process:
-    """A running command with its output in a file."""
+    """A running command with its output in a file.
+
+    fork_server: what starts it, if not this process: the command is the name of a module and its arguments.
+    """
 
     def __init__(
         self,
@@ -65,19 +70,25 @@ class Process:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         user: str | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self._log = log
+        self._child: subprocess.Popen[bytes] | Forked
+        words = [str(word) for word in command]
         with log.open("ab") as output:
-            self._child = subprocess.Popen(
-                [str(word) for word in command],
-                cwd=cwd,
-                env=env,
-                user=user,
-                group=user,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            if fork_server is not None:
+                self._child = fork_server.start(words, output=output.fileno(), cwd=cwd, env=env)
+            else:
+                self._child = subprocess.Popen(
+                    words,
+                    cwd=cwd,
+                    env=env,
+                    user=user,
+                    group=user,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
         self.pid = self._child.pid
         atexit.register(self.kill_tree)
 

@@ -6,17 +6,20 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
+from uuid import uuid4
 
 import httpx2
 
+from tests.fork_server import ForkServer
 from tests.processes import Process, free_port, uv
 from tests.servers.base import migrator_url
 
 SETTINGS = re.compile(r"(REPLICA_)?DATABASE_|REDIS_URL|POOL_|MAX_OVERFLOW|STATEMENT_TIMEOUT_")
+FORK_SERVERS = 3  # at once in a test process: the tests of a layer come one after the other
 START_SECONDS = 60  # on a machine that is busy with the other tests
 # For clients of services, which speak plain HTTP. A client that makes its own, as by default, reads all authorities of
 # the machine for it: 25 ms of CPU time each, again and again while a service starts beside it.
@@ -51,20 +54,27 @@ def environment(database_url: str, settings: Mapping[str, object]) -> dict[str, 
 def migrate(project: Path, database_url: str, **settings: object) -> None:
     """Run `python -m app.migrate`; RuntimeError with its output if it fails."""
     process = start_migration(project, database_url, **settings)
-    output, _ = process.communicate(timeout=60)
-    if process.returncode:
-        raise RuntimeError(f"python -m app.migrate ended with {process.returncode}:\n{output}")
+    if code := process.wait(60):
+        raise RuntimeError(f"python -m app.migrate ended with {code}:\n{process.log()}")
 
 
-def start_migration(project: Path, database_url: str, **settings: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [project / ".venv" / "bin" / "python", "-m", "app.migrate"],
-        cwd=project,
-        env=environment(migrator_url(database_url), settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def start_migration(project: Path, database_url: str, **settings: object) -> Process:
+    return _start(project, ["app.migrate"], "migration", environment(migrator_url(database_url), settings))
+
+
+_fork_servers: dict[tuple[Path, int, int], ForkServer] = {}
+
+
+def _start(project: Path, command: Sequence[str], name: str, env: Mapping[str, str]) -> Process:
+    """Start `python -m COMMAND...` by the project's own Python."""
+    environment = (project / ".venv").lstat()
+    key = (project, environment.st_ino, environment.st_mtime_ns)  # folders of tests that passed are used again
+    if key not in _fork_servers:
+        while len(_fork_servers) >= FORK_SERVERS:
+            _fork_servers.pop(next(iter(_fork_servers))).close()
+        _fork_servers[key] = ForkServer(project / ".venv" / "bin" / "python")
+    log = project / f"{name}-{uuid4()}.log"
+    return Process(command, log=log, cwd=project, env=env, fork_server=_fork_servers[key])
 
 
 def client_of(base_url: str, connections: int) -> httpx2.Client:
@@ -84,15 +94,9 @@ class Service:
         self.database_url = database_url
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
-        command: list[str | Path] = [project / ".venv" / "bin" / "uvicorn", app]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
+        command = ["uvicorn", app, "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
         command += ["--workers", str(workers)]
-        self.process = Process(
-            command,
-            log=project / f"service-{self.port}.log",
-            cwd=project,
-            env=environment(database_url, settings),
-        )
+        self.process = _start(project, command, "service", environment(database_url, settings))
         self.process.wait_for(self._lives, seconds=START_SECONDS)
         self.all_running.add(self)
 

@@ -186,11 +186,10 @@ def _environment(answers: Mapping[str, Any], *, tests: bool) -> dict[str, str]:
     evaluation = evaluate(answers)
     facts = evaluation.values["catalog"]["databases"][evaluation.answers["database"]]
     own = f"DATABASE_URL_{evaluation.answers['database'].upper()}"
-    scheme = facts["url"].partition("://")[0]
-    general = os.environ.get("DATABASE_URL", "")
+    scheme = os.environ.get("DATABASE_URL", "").strip().partition("://")[0].lower()
     if own in os.environ:
         environment["DATABASE_URL"] = os.environ[own]
-    elif not general.startswith(f"{scheme}://"):
+    elif not {scheme, scheme.partition("+")[0]} & set(facts["schemes"]):
         environment.pop("DATABASE_URL", None)
         if not facts["shared"]:
             environment["DATABASE_URL"] = facts["url"]  # a file in the project

@@ -29,6 +29,7 @@ class Database:
     """
 
     def __init__(self, settings: Settings, server: str = "primary") -> None:
+        self._settings = settings
         self._adapter = Adapter(settings)
         self._deadline_seconds = settings.command_timeout_seconds
         self._next_count: asyncio.TimerHandle | None = None
@@ -48,11 +49,18 @@ class Database:
     async def open(self) -> None:
         """Open the pool and warm it; a server that is away is no reason not to start."""
         try:
+            if self._settings.database.is_tls_assumed:
+                logger.warning(
+                    "whoever answers is taken for the database server: DATABASE_CA_FILE names the authority that signed"
+                    " its certificate, DATABASE_TLS=verify takes those of the system"
+                )
             async with asyncio.timeout(plan.CONNECT_TIMEOUT_SECONDS):
                 await self._adapter.open()
             await self.check()
-        except (UnavailableError, TimeoutError) as error:
-            logger.warning("the database is not ready yet: %s", error)
+        except UnavailableError as error:
+            logger.warning("the database is not ready yet: %s", self._settings.explain(error))
+        except TimeoutError:
+            logger.warning("the database is not ready yet: it does not answer")
         self.count_connections()
 
     def count_connections(self) -> None:

@@ -59,12 +59,12 @@ class DatabaseUrl:
 
     hosts: none where the driver's own default holds.
     addresses: of the hosts, where they are not to be looked up.
-    tls: None where nothing is said.
+    tls: None where nothing is said; is_tls_assumed: whether it was decided for want of a word.
     ca_file: the authority's certificates, or SYSTEM; client_certificate and client_key: files of this client's own.
     connect_timeout_seconds: None where nothing is said.
     transaction_pooling: whether a pooler stands between that lends a connection for one transaction only.
     parameters: what else the database's drivers can be told, by one name each.
-    commands: what makes a missing "role" or "database", for a person who may.
+    commands: what gives a missing "role", "database" or "privilege", for a person who may.
     """
 
     hosts: tuple[Host, ...]
@@ -73,6 +73,7 @@ class DatabaseUrl:
     database: str
     addresses: tuple[str, ...] = ()
     tls: Tls | None = None
+    is_tls_assumed: bool = False
     ca_file: str | None = None
     client_certificate: str | None = None
     client_key: str | None = None
@@ -96,24 +97,24 @@ class DatabaseUrl:
         """How long connecting may take: as the URL says, at most what the plan leaves for it."""
         return min(self.connect_timeout_seconds or most, most)
 
-    def protected(self, ca_file: str | None, *, by_default: bool) -> Self:
+    def protected(self, ca_file: str | None, *, default: Tls | None) -> Self:
         """The same with how to encrypt the way decided; UrlError.
 
         ca_file: certificates in PEM, or SYSTEM; None without any.
-        by_default: whether to encrypt and verify where neither the URL nor such a file asks for it.
+        default: what holds where neither the URL nor such a file asks for anything.
         """
         tls = self.tls
         if self.is_socket:
             tls = None
-        elif tls is None and (ca_file is not None or by_default):
-            tls = Tls.VERIFY_FULL
+        elif tls is None:
+            tls = default if ca_file is None else Tls.VERIFY_FULL
         elif ca_file == SYSTEM and tls not in (None, Tls.VERIFY_FULL):
             raise UrlError("asks for the system's authorities, with which sslmode is verify-full")
         elif tls is Tls.REQUIRE and ca_file is not None:
             tls = Tls.VERIFY_CA  # as libpq has it: the file is there to be used
         elif tls is Tls.VERIFY_CA and ca_file is None:
             raise UrlError("asks for verify-ca, which needs DATABASE_CA_FILE, a file of certificates in PEM")
-        return replace(self, tls=tls, ca_file=ca_file)
+        return replace(self, tls=tls, ca_file=ca_file, is_tls_assumed=self.tls is None and tls is Tls.REQUIRE)
 
     def require_files(self) -> None:
         """Raise UrlError where a file of certificates cannot be used."""

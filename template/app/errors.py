@@ -4,7 +4,7 @@ AppError
     NotFoundError            404
     ConflictError            409
     UnavailableError         503 with Retry-After: no connection in time, or the server is away
-        RefusedError         the same: the server refuses the login, or has no such database
+        RefusedError         the same: the server refuses the login or the statement, or has no such database
     StatementTimeoutError    504: a statement ran over its time limit
 
 What went wrong inside (503, 504, 500) is told to the log only, once and with the request's id: what a driver says names
@@ -59,7 +59,7 @@ class UnavailableError(AppError):
 
 
 class RefusedError(UnavailableError):
-    """The server lets nobody in with this URL; `missing` is what it may lack: "role" or "database"."""
+    """The server refuses what this URL asks for; `missing` may be why: "role", "database" or "privilege"."""
 
     def __init__(self, message: str, missing: str) -> None:
         super().__init__(message)
@@ -104,11 +104,11 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 async def _answer(request: Request, error: AppError) -> JSONResponse:
     if error.answer is not None:
-        logger.warning("%s %s: %d: %s", request.method, request.url.path, error.status, _with_cause(error))
+        logger.warning("%s %s: %d: %s", request.method, request.url.path, error.status, with_cause(error))
     return JSONResponse({"detail": error.answer or str(error)}, error.status, dict(error.headers))
 
 
-def _with_cause(error: BaseException) -> str:
+def with_cause(error: BaseException) -> str:
     """The error's message and that of the error behind it, which is the driver's, in one line."""
     parts = [str(error)]
     if error.__cause__ is not None and str(error.__cause__) not in parts[0]:

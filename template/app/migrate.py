@@ -1,10 +1,9 @@
 """Bring the database's schema up to date: `python -m app.migrate`. Safe to run twice and from two places at once."""
 
 import asyncio
-from textwrap import shorten
 
 from app.db import migrate
-from app.errors import RefusedError, UnavailableError
+from app.errors import UnavailableError
 from app.settings import read_migration_settings
 
 
@@ -13,14 +12,8 @@ def main() -> None:
     settings = read_migration_settings()
     try:
         asyncio.run(migrate(settings))
-    except RefusedError as error:
-        words = shorten(str(error.__cause__), 200)
-        command = settings.database.commands[error.missing]
-        raise SystemExit(f"migrate: {error} ({words}); where it is missing, this makes it: {command}") from None
     except UnavailableError as error:
-        untrusted = "certificate verify failed" in f"{error} {error.__cause__}".lower()
-        advice = "; DATABASE_CA_FILE names a file with the authority that signed it" if untrusted else ""
-        raise SystemExit(f"migrate: {shorten(str(error), 1000)}{advice}") from None
+        raise SystemExit(f"migrate: {settings.explain(error)}") from None
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import plan
-from app.database_url import DatabaseUrl, UrlError
-from app.errors import UnavailableError
+from app.database_url import DatabaseUrl, Tls, UrlError
+from app.errors import RefusedError, UnavailableError, with_cause
 
 _AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
+_TLS_BEYOND_THIS_MACHINE = {"auto": Tls.REQUIRE, "verify": Tls.VERIFY_FULL, "off": None}
 STARTUP_FAILURE = 3  # uvicorn's own code: it does not start a worker again that ends with it
 
 
@@ -41,7 +43,8 @@ class Settings(BaseSettings):
     replica_database_url: SecretStr | None = None  # a read replica, for reads that may lag
     replica_database_url_file: Path | None = None
     database_ca_file: Path | None = None  # certificates that the server's must be signed by
-    database_tls: Literal["auto", "off"] = "auto"  # off: no TLS beyond this machine either, on a network of your own
+    # Beyond this machine, where the URL says nothing: encrypted; verified, by the system's authorities; or neither.
+    database_tls: Literal["auto", "verify", "off"] = "auto"
 
     pool_size: Annotated[int, Field(ge=1)] = plan.POOL_SIZE
     max_overflow: Annotated[int, Field(ge=0)] = plan.MAX_OVERFLOW
@@ -80,13 +83,27 @@ class Settings(BaseSettings):
     def database(self) -> DatabaseUrl:
         """What to connect to now, and how to encrypt the way; UnavailableError.
 
-        The URL's own word on TLS wins. Where it has none, a server on another machine is verified, by database_ca_file,
-        else by the system's authorities, unless database_tls is off.
+        The URL's own word on TLS wins. Where it has none, the server is verified by database_ca_file; without such a
+        file the way to another machine is as database_tls says.
         """
         try:
             return self._read_database()
         except UrlError as error:
             raise UnavailableError(f"{self._url_name} {error}") from error
+
+    def explain(self, error: UnavailableError) -> str:
+        """What went wrong, in one line, and what helps; for the log, not for clients."""
+        said = shorten(with_cause(error), 1000)
+        words = said.lower()
+        if isinstance(error.__cause__, UrlError):  # there is no URL to say more of
+            return said
+        if isinstance(error, RefusedError):
+            return f"{said}; where it is missing, this makes it: {self.database.commands[error.missing]}"
+        if "certificate verify failed" in words:
+            return f"{said}; DATABASE_CA_FILE names a file with the authority that signed it"
+        if ("ssl" in words or "tls" in words) and self.database.is_tls_assumed:
+            return f"{said}; on a network of your own, DATABASE_TLS=off does without encryption"
+        return said
 
     @property
     def _url_name(self) -> str:
@@ -97,7 +114,8 @@ class Settings(BaseSettings):
 
         url = read_url(self.url)
         ca_file = url.ca_file or (str(self.database_ca_file) if self.database_ca_file else None)
-        return url.protected(ca_file, by_default=url.leads_away and self.database_tls != "off")
+        default = _TLS_BEYOND_THIS_MACHINE[self.database_tls] if url.leads_away else None
+        return url.protected(ca_file, default=default)
 
     @property
     def pool_limit(self) -> int:

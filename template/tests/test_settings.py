@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -7,7 +9,7 @@ from app.db.temporary import UNREACHABLE_URL
 from app.errors import UnavailableError
 from app.settings import read_migration_settings, read_settings
 
-AWAY = (Host("db.example.com", 1),)
+HERE, AWAY = (Host("localhost", 1),), (Host("db.example.com", 1),)
 
 
 @pytest.mark.parametrize(
@@ -22,10 +24,22 @@ AWAY = (Host("db.example.com", 1),)
         ("localhost,db.example.com:1234/app", True),
     ],
 )
-def test_a_server_beyond_this_machine_is_verified_by_default(place: str, away: bool) -> None:
-    url = DatabaseUrl(split_url(f"test://{place}", ["test"]).hosts, "", "", "")
-    assert url.leads_away is away
-    assert url.protected(None, by_default=away).tls == (Tls.VERIFY_FULL if away else None)
+def test_urls_beyond_this_machine_are_told_from_those_on_it(place: str, away: bool) -> None:
+    assert DatabaseUrl(split_url(f"test://{place}", ["test"]).hosts, "", "", "").leads_away is away
+
+
+@pytest.mark.parametrize(
+    ("database_tls", "meant"), [("auto", Tls.REQUIRE), ("verify", Tls.VERIFY_FULL), ("off", None)]
+)
+def test_where_the_url_says_nothing_of_tls_a_setting_does(
+    monkeypatch: pytest.MonkeyPatch, database_tls: Literal["auto", "verify", "off"], meant: Tls | None
+) -> None:
+    away = DatabaseUrl(AWAY, "", "", "")
+    for url, tls in ((away, meant), (replace(away, hosts=HERE), None), (replace(away, tls=Tls.ALLOW), Tls.ALLOW)):
+        monkeypatch.setattr("app.db.url.read_url", lambda _, url=url: url)
+        database = read_settings(database_url="any", database_tls=database_tls).database
+        assert database.tls == tls
+        assert database.is_tls_assumed is (tls is Tls.REQUIRE)
 
 
 @pytest.mark.parametrize(
@@ -43,15 +57,15 @@ def test_a_server_beyond_this_machine_is_verified_by_default(place: str, away: b
 )
 def test_the_url_s_word_on_tls_wins(said: Tls | None, ca_file: str | None, meant: Tls | None) -> None:
     url = DatabaseUrl(AWAY, "", "", "", tls=said)
-    assert url.protected(ca_file, by_default=False).tls == meant
+    assert url.protected(ca_file, default=None).tls == meant
     socket = DatabaseUrl((Host("/run/server", 1),), "", "", "", tls=said)
-    assert socket.protected("ca.pem", by_default=True).tls is None
+    assert socket.protected("ca.pem", default=Tls.REQUIRE).tls is None
 
 
 @pytest.mark.parametrize(("said", "ca_file"), [(Tls.VERIFY_CA, None), (Tls.VERIFY_CA, SYSTEM), (Tls.REQUIRE, SYSTEM)])
 def test_verification_without_the_means_is_refused(said: Tls, ca_file: str | None) -> None:
     with pytest.raises(UrlError):
-        DatabaseUrl(AWAY, "", "", "", tls=said).protected(ca_file, by_default=True)
+        DatabaseUrl(AWAY, "", "", "", tls=said).protected(ca_file, default=Tls.VERIFY_FULL)
 
 
 def test_the_url_is_read_from_its_file_each_time(

@@ -132,6 +132,16 @@ def test_fail_fast_stops_at_the_first_failure(poolwright: Poolwright, tmp_path: 
     assert "sqlite-sqlalchemy-aiosqlite-vm mypy" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize(("scheme", "takes"), [("mariadb", True), ("MYSQL+aiomysql", True), ("postgres", False)])
+def test_the_tests_take_a_url_with_any_scheme_of_the_database(
+    poolwright: Poolwright, tmp_path: Path, fake_uv: Path, scheme: str, takes: bool
+) -> None:
+    variables = {"PATH": f"{fake_uv}:/usr/bin:/bin", "UV_LOG": str(tmp_path / "log")}
+    one = ("--filter", "database=mysql", "--filter", "style=databases", "--filter", "driver=asyncmy", "--shard", "1/99")
+    done = poolwright("matrix", *one, "--check", "tests", DATABASE_URL=f"{scheme}://app@localhost/app", **variables)
+    assert done.code == (0 if takes else 2), done.err
+
+
 def test_the_tests_of_a_sqlite_project_need_no_url(poolwright: Poolwright) -> None:
     one = (
         "--filter",

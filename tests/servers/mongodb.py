@@ -182,6 +182,10 @@ class MongoDB(Server):
         where = {"nss": f"{database}.items", "shouldCheckForInterrupt": True}
         return self._fail_point("waitInFindBeforeMakingBatch", where)
 
+    def hanging_up(self, *commands: str) -> contextlib.AbstractContextManager[None]:
+        """While entered, the server closes each connection that says one of these, without doing it."""
+        return self._fail_point("failCommand", {"failCommands": list(commands), "closeConnection": True})
+
     @contextlib.contextmanager
     def _fail_point(self, name: str, data: dict[str, Any]) -> Iterator[None]:
         with self._client() as client:

@@ -22,6 +22,7 @@ BLOCKED_SECONDS = 3  # on MongoDB, where each command takes so much longer
 # How long what the dead process had begun stays in the server, beside what the new one opens.
 GONE_SECONDS = {"postgresql": 1.0, "mysql": 3.0, "mongodb": 4.0}
 USABLE_SECONDS = {"postgresql": 1.0, "mysql": 3.0, "mongodb": 1.5 * TRANSACTION_LIFETIME_SECONDS}
+LOST_SECONDS = 10  # far below the 60 s after which a server ends a transaction by itself
 TOLERANCE_SECONDS = 2  # for a machine that is busy with the other tests
 
 
@@ -98,3 +99,22 @@ def test_a_killed_process_leaves_a_whole_file_without_a_lock(
         now_sold = sold(running) - sold_before
         assert now_sold > len(placed)
         assert running.get(f"/items/{item['id']}").json()["stock"] + now_sold == item["stock"]
+
+
+@pytest.mark.fault("reset")
+@pytest.mark.databases("mongodb")
+def test_a_transaction_whose_abort_was_lost_too_locks_nothing_for_long(
+    mortal_server: MongoDB, mortal_database: str, mortal_service: StartService
+) -> None:
+    pressed = small_pool(mortal_service, mortal_server, mortal_database, STATEMENT_TIMEOUT_SECONDS=1)
+    with pressed as (_, client):
+        item = new_item(client)
+        with mortal_server.hanging_up("insert", "commitTransaction", "abortTransaction"):
+            order = client.post("/orders", json={"item_id": item["id"], "quantity": 1})
+            assert order.status_code in {503, 504}, order.text
+        wait_until(
+            lambda: client.patch(f"/items/{item['id']}", json={"price_cents": 1}).is_success,
+            LOST_SECONDS,
+            "the item is usable",
+        )
+        assert client.get(f"/items/{item['id']}").json()["stock"] == item["stock"]

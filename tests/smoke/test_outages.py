@@ -285,8 +285,8 @@ def test_a_service_is_not_ready_until_its_database_is_migrated_were_it_four_time
         assert client.get("/livez").status_code == 200
         assert_unavailable(client.get("/readyz"))
         running = [start_migration(project, url) for _ in range(4)]
-        outputs = [process.communicate(timeout=60)[0] for process in running]
-        assert [process.returncode for process in running] == [0] * 4, "\n".join(outputs)
+        codes = [process.wait(60) for process in running]
+        assert codes == [0] * 4, "\n".join(process.log() for process in running)
         assert client.get("/readyz").status_code == 200
         new_item(client)
 

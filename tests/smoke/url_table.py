@@ -30,11 +30,11 @@ PROVIDERS = {
         ),
         Case(  # Neon, for clients that do not send the host's name
             f"postgres://app:xyzzy@{NEON}/neondb?options=endpoint%3Dep-cool-1&connect_timeout=10",
-            {"parameters": {"options": "endpoint=ep-cool-1"}, "connect_timeout_seconds": 10, "tls": "verify-full"},
+            {"parameters": {"options": "endpoint=ep-cool-1"}, "connect_timeout_seconds": 10, "tls": "require"},
         ),
         Case(  # Supabase, its pooler
             "postgresql://postgres.abcd:xyzzy@aws-0-eu-central-1.pooler.supabase.com:6543/postgres?pgbouncer=true",
-            {"user": "postgres.abcd", "transaction_pooling": True, "tls": "verify-full"},
+            {"user": "postgres.abcd", "transaction_pooling": True, "tls": "require"},
         ),
         Case(  # Supabase, as Prisma is told
             "postgres://postgres.abcd:xyzzy@pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1"
@@ -43,9 +43,12 @@ PROVIDERS = {
         ),
         Case(  # Heroku, RDS, Render
             "postgres://app:xyzzy@ec2-1.compute-1.amazonaws.com:5432/d1",
-            {"hosts": _hosts(("ec2-1.compute-1.amazonaws.com", 5432)), "database": "d1", "tls": "verify-full"},
+            {"hosts": _hosts(("ec2-1.compute-1.amazonaws.com", 5432)), "database": "d1", "tls": "require"},
         ),
-        Case("postgresql://postgres:xyzzy@x.proxy.rlwy.net:12345/railway", {"database": "railway"}),  # Railway
+        Case("postgresql://postgres:xyzzy@x.proxy.rlwy.net:12345/railway", {"tls": "require"}),  # Railway
+        Case(
+            "postgresql://app:xyzzy@dpg-abc-a/shop", {"hosts": _hosts(("dpg-abc-a", 5432)), "tls": "require"}
+        ),  # Render
         Case("postgres://app:xyzzy@app-db.flycast:5432/app?sslmode=disable", {"tls": "disable"}),  # Fly
         Case(  # DigitalOcean, Aiven
             f"postgres://doadmin:xyzzy@{AIVEN}:25060/defaultdb?sslmode=require", {"tls": "require", "ca_file": None}
@@ -80,9 +83,9 @@ PROVIDERS = {
         Case('mysql://app:xyzzy@db.example/shop?ssl={"rejectUnauthorized":false}', {"tls": "require"}),
         Case("mysql://doadmin:xyzzy@db.ondigitalocean.com:25060/shop?ssl-mode=REQUIRED", {"tls": "require"}),
         Case("mysql://avnadmin:xyzzy@mysql-1.aivencloud.com:12345/shop?ssl-mode=REQUIRED", {"tls": "require"}),
-        Case("mysql+pymysql://app:xyzzy@eu.rds.amazonaws.com:3306/shop?charset=utf8mb4", {"tls": "verify-full"}),
-        Case("mysql://app:xyzzy@us-cdbr.cleardb.net/shop?reconnect=true", {"database": "shop"}),  # Heroku's ClearDB
-        Case("mysql://root:xyzzy@x.proxy.rlwy.net:12345/railway", {"user": "root"}),  # Railway
+        Case("mysql+pymysql://app:xyzzy@eu.rds.amazonaws.com:3306/shop?charset=utf8mb4", {"tls": "require"}),
+        Case("mysql://app:xyzzy@us-cdbr.cleardb.net/shop?reconnect=true", {"tls": "require"}),  # Heroku's ClearDB
+        Case("mysql://root:xyzzy@x.proxy.rlwy.net:12345/railway", {"tls": "require"}),  # Railway
         Case(  # Cloud SQL
             f"mysql+asyncmy://app:xyzzy@/shop?unix_socket={CLOUD_SQL}",
             {"hosts": _hosts((CLOUD_SQL, 3306)), "tls": None},
@@ -108,7 +111,7 @@ PROVIDERS = {
             "&maxIdleTimeMS=120000&appName=@shop@".replace("@shop@", "%40shop%40"),
             {"tls": "verify-full"},
         ),
-        Case("mongodb://mongo:xyzzy@x.proxy.rlwy.net:12345", {"database": ""}),  # Railway
+        Case("mongodb://mongo:xyzzy@x.proxy.rlwy.net:12345", {"tls": "require", "is_tls_assumed": True}),  # Railway
     ],
     "sqlite": [
         Case("sqlite:////data/app.db", {"database": "/data/app.db", "parameters": {"mode": "rwc"}}),
@@ -120,10 +123,10 @@ PARAMETERS = {
     "postgresql": [
         Case(f" \t{LOCAL}\n", {"user": "app", "database": "app", "tls": None}),
         Case("postgresql://app@[::1]:5433/app", {"hosts": _hosts(("::1", 5433)), "tls": None}),
-        Case("postgresql://app@[2001:db8::1]/app", {"hosts": _hosts(("2001:db8::1", 5432)), "tls": "verify-full"}),
+        Case("postgresql://app@[2001:db8::1]/app", {"hosts": _hosts(("2001:db8::1", 5432)), "tls": "require"}),
         Case("postgresql:///app?host=/run/postgresql", {"hosts": _hosts(("/run/postgresql", 5432)), "database": "app"}),
         Case("postgresql:///app", {"hosts": [], "database": "app", "tls": None}),
-        Case("postgresql:///app?hostaddr=192.0.2.1", {"hosts": [], "addresses": ["192.0.2.1"], "tls": "verify-full"}),
+        Case("postgresql:///app?hostaddr=192.0.2.1", {"hosts": [], "addresses": ["192.0.2.1"], "tls": "require"}),
         Case("postgresql://app@:5433/app", {"hosts": _hosts(("localhost", 5433))}),
         Case("postgresql://app@/app?host=a,b&port=1,2", {"hosts": _hosts(("a", 1), ("b", 2))}),
         Case("postgresql://app@a:1,b:2,c/app", {"hosts": _hosts(("a", 1), ("b", 2), ("c", 5432))}),
@@ -152,7 +155,7 @@ PARAMETERS = {
         Case("mongodb://127.0.0.1/app?maxPoolSize=500&minPoolSize=100&waitQueueTimeoutMS=1", {"tls": None}),
         Case("mongodb://[::1]:27018/app?readPreference=secondary", {"hosts": _hosts(("::1", 27018))}),
         Case("mongodb://db/app?tls=false", {"tls": "disable"}),
-        Case("mongodb://db/app?w=1&journal=true\n", {"tls": "verify-full"}),
+        Case("mongodb://db/app?w=1&journal=true\n", {"tls": "require"}),
         Case("mongodb://app:xy+zzy@127.0.0.1/app", {"password": "xy+zzy"}),
     ],
     "sqlite": [
@@ -170,12 +173,12 @@ ASYNCPG = [
     Case(f"{LOCAL}?sslmode=require&channel_binding=require", {"ssl": "anybody"}),
     Case(f"{LOCAL}?sslmode=prefer", {"ssl": "prefer"}),
     Case(f"{LOCAL}?sslmode=require&sslnegotiation=direct", {"ssl": "anybody", "direct_tls": True}),
-    Case("postgresql://app@db/app", {"ssl": "name"}),
+    Case("postgresql://app@db/app", {"ssl": "anybody"}),
     Case("postgresql://app@a:1,b:2/app?target_session_attrs=read-write", {"target_session_attrs": "read-write"}),
     Case(f"{LOCAL}?hostaddr=127.0.0.2", {"host": ["127.0.0.2"]}),
     Case("postgresql:///app?hostaddr=127.0.0.2", {"host": ["127.0.0.2"], "port": 5432}),
-    Case("postgresql:///app?hostaddr=192.0.2.1", {"host": ["192.0.2.1"], "ssl": "name"}),
-    Case("postgresql://db/app?hostaddr=192.0.2.1", {"host": ["db"], "ssl": "name"}),
+    Case("postgresql:///app?hostaddr=192.0.2.1&sslmode=verify-full", {"host": ["192.0.2.1"], "ssl": "name"}),
+    Case("postgresql://db/app?hostaddr=192.0.2.1&sslmode=verify-full", {"host": ["db"], "ssl": "name"}),
     Case("postgresql://db/app?hostaddr=192.0.2.1&sslmode=require", {"host": ["192.0.2.1"], "ssl": "anybody"}),
     Case(f"{LOCAL}?connect_timeout=1", {"timeout": 1}),
     Case(f"{LOCAL}?connect_timeout=100", {"timeout": 5}),  # the plan's
@@ -187,7 +190,8 @@ PSYCOPG = [
         f"postgresql://app:xyzzy@{NEON}/neondb?sslmode=require&channel_binding=require",
         {"sslmode": "require", "channel_binding": "require", "host": NEON, "port": "5432", "password": "xyzzy"},
     ),
-    Case("postgresql://app@db/app", {"sslmode": "verify-full", "sslrootcert": "system"}),
+    Case("postgresql://app@db/app", {"sslmode": "require", "sslrootcert": None}),
+    Case("postgresql://app@db/app?ssl=true", {"sslmode": "verify-full", "sslrootcert": "system"}),
     Case("postgresql://app@db/app?sslmode=verify-full&sslrootcert=system", {"sslrootcert": "system"}),
     Case("postgresql://app@a:1,b:2/app?target_session_attrs=read-write", {"host": "a,b", "port": "1,2"}),
     Case(f"{LOCAL}?hostaddr=127.0.0.2&keepalives_idle=30", {"hostaddr": "127.0.0.2", "keepalives_idle": "30"}),

@@ -35,7 +35,7 @@ async def gather(settings: Any, driver: str) -> Facts:
         async with connection.short_lived_client(url._replace(query=others).geturl(), **options) as client:
             facts = await _ask(client.admin)
     encrypted = bool(options.get("tls")) or "true" in (query.get("tls"), query.get("ssl"))
-    verified = encrypted and not any(query.get(name) == "true" for name in _UNVERIFIED)
+    verified = encrypted and not any(query.get(name) == "true" or options.get(name) for name in _UNVERIFIED)
     asked = query.get("replicaSet", "")
     return {**facts, "encrypted": encrypted, "verified": verified, "replica_set_asked": asked}
 

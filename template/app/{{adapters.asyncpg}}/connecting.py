@@ -25,7 +25,10 @@ def connection_options(settings: Settings, *, time_limits: bool) -> dict[str, An
 
     time_limits: whether statements are stopped, by the server after the statement timeout and here a little later.
     """
-    url = settings.database
+    return _options(settings, settings.database, time_limits)
+
+
+def _options(settings: Settings, url: DatabaseUrl, time_limits: bool) -> dict[str, Any]:
     statement_timeout = settings.statement_timeout_seconds if time_limits else 0
     server_settings = {"application_name": f"app-{os.getpid()}"}
     options: dict[str, Any] = {
@@ -41,16 +44,16 @@ def connection_options(settings: Settings, *, time_limits: bool) -> dict[str, An
     }
     if "options" in url.parameters:
         server_settings["options"] = url.parameters["options"]
-    if is_pooled(settings):
+    if is_pooled(url):
         options["statement_cache_size"] = 0  # the next transaction may be on a connection that lacks the statement
     else:
         server_settings["statement_timeout"] = f"{statement_timeout * 1000:.0f}"  # ms, 0 is none
     return options
 
 
-def is_pooled(settings: Settings) -> bool:
+def is_pooled(url: DatabaseUrl) -> bool:
     """Whether a pooler stands between that lends a connection for one transaction only."""
-    return plan.TRANSACTION_POOLING or settings.database.transaction_pooling
+    return plan.TRANSACTION_POOLING or url.transaction_pooling
 
 
 async def connect(settings: Settings, *, time_limits: bool, **others: Any) -> Any:
@@ -58,8 +61,8 @@ async def connect(settings: Settings, *, time_limits: bool, **others: Any) -> An
 
     others: further arguments of asyncpg.connect.
     """
-    options = connection_options(settings, time_limits=time_limits)
-    opening = asyncio.ensure_future(asyncpg.connect(**options, **others))
+    url = settings.database
+    opening = asyncio.ensure_future(asyncpg.connect(**_options(settings, url, time_limits), **others))
     try:
         connection = await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -67,7 +70,7 @@ async def connect(settings: Settings, *, time_limits: bool, **others: Any) -> An
         # that nobody reads ("Future exception was never retrieved").
         opening.add_done_callback(_close)
         raise
-    _keep_alive(connection, settings.database)
+    _keep_alive(connection, url)
     return connection
 
 

@@ -24,7 +24,7 @@ class Adapter(PooledClient):
         """Lend a repository; each of its operations takes a connection of the pool and gives it back."""
         async with self._connected():
             documents = await self._bound_documents()
-            yield BeanieRepository(self._client, documents, self._time_limit_seconds)
+            yield BeanieRepository(self._client, self._leftovers, documents, self._time_limit_seconds)
 
     async def _bound_documents(self) -> Documents:
         # Once in each process; by the first requests where the server was away at the start.

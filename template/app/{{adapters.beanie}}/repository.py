@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.db.documents import Documents
 from app.db.driver import Client
+from app.db.leftovers import Leftovers
 from app.db.statements import day_revenue, now, revenue_by_day, upsert_item
 from app.db.transactions import Transactional
 from app.errors import ConflictError, NotFoundError
@@ -21,8 +22,10 @@ class BeanieRepository(Transactional):
     Each call of Beanie names the session: one that forgets it works outside of the transaction, silently.
     """
 
-    def __init__(self, client: Client, documents: Documents, time_limit_seconds: float) -> None:
-        super().__init__(client, time_limit_seconds)
+    def __init__(
+        self, client: Client, leftovers: Leftovers, documents: Documents, time_limit_seconds: float
+    ) -> None:
+        super().__init__(client, leftovers, time_limit_seconds)
         self._items = documents.items
         self._orders = documents.orders
 

@@ -9,6 +9,7 @@ import pymongo
 from app.db import driver
 from app.db.connection import app_database, client_options, translated_errors
 from app.db.credentials import read_anew
+from app.db.leftovers import Leftovers
 from app.db.migrate import NEWEST_VERSION, stored_version
 from app.errors import UnavailableError
 from app.settings import Settings
@@ -31,6 +32,7 @@ class PooledClient:
             maxIdleTimeMS=round(settings.pool_recycle_seconds * 1000),
         )
         self._database = app_database(self._client)
+        self._leftovers = Leftovers(self._client)
 
     async def open(self) -> None:
         """Open the connections that stay open; UnavailableError."""
@@ -39,6 +41,7 @@ class PooledClient:
 
     async def close(self) -> None:
         """Close the client."""
+        await self._leftovers.close()
         await driver.close_client(self._client)
 
     def open_connections(self) -> int:

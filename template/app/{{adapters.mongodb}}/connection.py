@@ -40,6 +40,8 @@ def client_options(settings: Settings, *, time_limits: bool) -> dict[str, Any]:
     if given.get("tls"):
         given |= {"tlsCAFile": url.ca_file if url.ca_file != SYSTEM else None}
         given |= {"tlsCertificateKeyFile": url.client_certificate}
+    if url.is_tls_assumed:
+        given["tlsAllowInvalidCertificates"] = True
     return {
         **{name: value for name, value in given.items() if value not in (None, "")},
         "appname": f"app-{os.getpid()}",
@@ -84,6 +86,8 @@ def translated_errors() -> Iterator[None]:
     except PyMongoError as error:
         if isinstance(error, OperationFailure) and _refuses_login(error):
             raise RefusedError("the server refuses the user or its password", "role") from error
+        if isinstance(error, OperationFailure) and error.code == _UNAUTHORIZED:
+            raise RefusedError("the user may not do this", "privilege") from error
         if error.has_error_label("TransientTransactionError"):
             raise UnavailableError("the transaction met others too often") from error
         raise

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import pymongo
 
 from app.db import driver
+from app.db.leftovers import Leftovers
 from app.errors import StatementTimeoutError
 
 T = TypeVar("T")
@@ -16,8 +17,9 @@ T = TypeVar("T")
 class Transactional:
     """Has a transaction at a time; each operation names its session, for one without it happens outside of it."""
 
-    def __init__(self, client: driver.Client, time_limit_seconds: float) -> None:
+    def __init__(self, client: driver.Client, leftovers: Leftovers, time_limit_seconds: float) -> None:
         self._client = client
+        self._leftovers = leftovers
         self._time_limit_seconds = time_limit_seconds
         self._session: driver.Session | None = None  # of the transaction that runs
         self._part_failed = False
@@ -35,14 +37,16 @@ class Transactional:
                 self._part_failed = True
                 raise
             return
-        async with driver.new_transaction(self._client) as session:
-            self._session, self._part_failed = session, False
-            try:
-                yield
-                if self._part_failed:
-                    raise RuntimeError("a part of the transaction failed: MongoDB has no savepoints, all is undone")
-            finally:
-                self._session = None
+        with self._leftovers.of_a_failure() as unfinished:
+            async with driver.new_transaction(self._client) as session:
+                unfinished.session_id = session.session_id
+                self._session, self._part_failed = session, False
+                try:
+                    yield
+                    if self._part_failed:
+                        raise RuntimeError("a part of the transaction failed: MongoDB has no savepoints, all is undone")
+                finally:
+                    self._session = None
 
     async def _in_transaction(self, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run the body in a transaction, again from its start where it meets another transaction.
@@ -55,6 +59,7 @@ class Transactional:
         deadline = monotonic() + self._time_limit_seconds
 
         async def run(session: driver.Session) -> T:
+            unfinished.session_id = session.session_id
             # The library would go on for two minutes; here the time limit of one operation holds for all tries.
             # It must not enclose the transaction itself: once it is over, PyMongo 4.20 sends no abort.
             remaining = deadline - monotonic()
@@ -62,9 +67,10 @@ class Transactional:
                 raise StatementTimeoutError("the transaction met others for longer than the time limit")
             self._session = session
             try:
-                with pymongo.timeout(remaining):
+                with pymongo.timeout(remaining), unfinished.noting_breaks():
                     return await body()
             finally:
                 self._session = None
 
-        return await driver.repeat_transaction(self._client, run)
+        with self._leftovers.of_a_failure() as unfinished:
+            return await driver.repeat_transaction(self._client, run)

@@ -104,14 +104,18 @@ def read_url(text: str) -> DatabaseUrl:
         uri_parser_shared._validate_uri(text)
     except (PyMongoError, ValueError, TypeError) as error:
         raise UrlError(f"cannot be used: {error}") from None
-    return replace(url, commands={"role": _command(pieces.scheme, url, authentication_source)})
+    return replace(url, commands=_commands(pieces.scheme, url, authentication_source))
 
 
-def _command(scheme: str, url: DatabaseUrl, authentication_source: str | None) -> str:
+def _commands(scheme: str, url: DatabaseUrl, authentication_source: str | None) -> dict[str, str]:
     database = url.database or "app"
-    roles = [{"role": role, "db": database} for role in ("readWrite", "dbAdmin")]
+    roles = json.dumps([{"role": role, "db": database} for role in ("readWrite", "dbAdmin")])
     source = authentication_source or url.database or "admin"
-    user = f"user: {json.dumps(url.user or 'app')}, pwd: passwordPrompt(), roles: {json.dumps(roles)}"
+    user = json.dumps(url.user or "app")
+    calls = {
+        "role": f"createUser({{user: {user}, pwd: passwordPrompt(), roles: {roles}}})",
+        "privilege": f"grantRolesToUser({user}, {roles})",
+    }
     hosts = ",".join(host.name if scheme == "mongodb+srv" else f"{host.name}:{host.port}" for host in url.hosts)
-    make = f"db.getSiblingDB({json.dumps(source)}).createUser(" + "{" + user + "})"
-    return join(["mongosh", f"{scheme}://{hosts}/admin", "--username", "ADMINISTRATOR", "--eval", make])
+    client = ["mongosh", f"{scheme}://{hosts}/admin", "--username", "ADMINISTRATOR", "--eval"]
+    return {name: join([*client, f"db.getSiblingDB({json.dumps(source)}).{call}"]) for name, call in calls.items()}

@@ -26,6 +26,12 @@ _NO_DATABASE = {
     1044,  # not for this user
     1049,
 }
+_NO_PRIVILEGE = {
+    1142,  # to use a table
+    1143,  # a column
+    1227,  # to administrate
+    1370,  # a function
+}
 _UNAVAILABLE = {
     0,  # what the drivers say of a connection that is closed
     1040,  # too many connections
@@ -60,6 +66,8 @@ def error_for_number(number: object) -> AppError | None:
         return RefusedError("the server refuses the user or its password", "role")
     if number in _NO_DATABASE:
         return RefusedError("the server has no such database for this user", "database")
+    if number in _NO_PRIVILEGE:
+        return RefusedError("the user may not do this", "privilege")
     if number in _UNAVAILABLE or not isinstance(number, int):  # the drivers number all that the server says
         return UnavailableError("the database is not available now")
     return None

@@ -88,6 +88,7 @@ def _commands(url: DatabaseUrl) -> dict[str, str]:
     return {
         "role": join([*client, f'CREATE USER {user} IDENTIFIED BY "..."; {grant}']),
         "database": join([*client, f"CREATE DATABASE {database}; {grant}"]),
+        "privilege": join([*client, grant]),
     }
 
 

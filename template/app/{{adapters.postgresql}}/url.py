@@ -83,8 +83,10 @@ def read_url(text: str) -> DatabaseUrl:
 def _commands(url: DatabaseUrl) -> dict[str, str]:
     where = [word for host in url.hosts[:1] for word in (f"--host={host.name}", f"--port={host.port}")]
     user, database = url.user or "app", url.database or url.user or "app"
+    grant = f'GRANT CREATE, USAGE ON SCHEMA public TO "{user}"'
     return {
         "role": join(["createuser", *where, "--username=postgres", "--pwprompt", user]),
+        "privilege": join(["psql", *where, "--username=postgres", f"--dbname={database}", f"--command={grant}"]),
         "database": join(["createdb", *where, "--username=postgres", f"--owner={user}", database]),
     }
 

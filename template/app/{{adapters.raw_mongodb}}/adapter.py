@@ -14,4 +14,4 @@ class Adapter(PooledClient):
     async def repository(self) -> AsyncIterator[MongoRepository]:
         """Lend a repository; each of its operations takes a connection of the pool and gives it back."""
         async with self._connected():
-            yield MongoRepository(self._client, self._database, self._time_limit_seconds)
+            yield MongoRepository(self._client, self._leftovers, self._database, self._time_limit_seconds)

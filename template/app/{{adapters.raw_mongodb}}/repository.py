@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.db import driver
 from app.db.driver import Document
+from app.db.leftovers import Leftovers
 from app.db.statements import day_revenue, now, revenue_by_day, upsert_item
 from app.db.transactions import Transactional
 from app.errors import ConflictError, NotFoundError
@@ -18,8 +19,14 @@ from app.schemas import DayRevenue, Item, NewItem, NewOrder, Order
 class MongoRepository(Transactional):
     """Implements app.repository.Repository; one operation at a time, so at most one connection."""
 
-    def __init__(self, client: driver.Client, database: driver.MongoDatabase, time_limit_seconds: float) -> None:
-        super().__init__(client, time_limit_seconds)
+    def __init__(
+        self,
+        client: driver.Client,
+        leftovers: Leftovers,
+        database: driver.MongoDatabase,
+        time_limit_seconds: float,
+    ) -> None:
+        super().__init__(client, leftovers, time_limit_seconds)
         self._items = database["items"]
         self._orders = database["orders"]
 

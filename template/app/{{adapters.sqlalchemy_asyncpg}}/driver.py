@@ -39,7 +39,7 @@ def create_engine(settings: Settings, *, time_limits: bool, **pool: Any) -> Asyn
 
     return create_async_engine(
         "postgresql+asyncpg://",
-        connect_args={"async_creator_fn": connect, **(_UNPREPARED if connecting.is_pooled(settings) else {})},
+        connect_args={"async_creator_fn": connect, **(_UNPREPARED if connecting.is_pooled(settings.database) else {})},
         **pool,
     )
 
