@@ -9,9 +9,8 @@ import pytest
 from tests.fault_table import FaultTable
 from tests.rehearsal.table import RehearsalTable
 
-
-# The longest first, so that no processor is idle at the end: groups of a layer's tests, then tests of a minute, then those
-# of a moment. `make` keeps pytest-xdist from ordering them by number.
+# The longest first, so that no processor is idle at the end: groups of a layer's tests, then tests of a minute, then
+# those of a moment. `make` keeps pytest-xdist from ordering them by number.
 FOLDERS = ("smoke", "update", "rehearsal", "unit", "cli", "render")
 
 
