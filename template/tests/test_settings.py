@@ -28,9 +28,7 @@ def test_urls_beyond_this_machine_are_told_from_those_on_it(place: str, away: bo
     assert DatabaseUrl(split_url(f"test://{place}", ["test"]).hosts, "", "", "").leads_away is away
 
 
-@pytest.mark.parametrize(
-    ("database_tls", "meant"), [("auto", Tls.REQUIRE), ("verify", Tls.VERIFY_FULL), ("off", None)]
-)
+@pytest.mark.parametrize(("database_tls", "meant"), [("auto", Tls.REQUIRE), ("verify", Tls.VERIFY_FULL), ("off", None)])
 def test_where_the_url_says_nothing_of_tls_a_setting_does(
     monkeypatch: pytest.MonkeyPatch, database_tls: Literal["auto", "verify", "off"], meant: Tls | None
 ) -> None:

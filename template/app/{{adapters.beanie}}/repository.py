@@ -22,9 +22,7 @@ class BeanieRepository(Transactional):
     Each call of Beanie names the session: one that forgets it works outside of the transaction, silently.
     """
 
-    def __init__(
-        self, client: Client, leftovers: Leftovers, documents: Documents, time_limit_seconds: float
-    ) -> None:
+    def __init__(self, client: Client, leftovers: Leftovers, documents: Documents, time_limit_seconds: float) -> None:
         super().__init__(client, leftovers, time_limit_seconds)
         self._items = documents.items
         self._orders = documents.orders
