@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 # What services and migrations import. One that a project does not have is passed over, one that is missing here costs
 # time only. Not prometheus_client, which reads its environment when it is imported.
@@ -95,6 +95,8 @@ class ForkServer:
     python: that of a virtual environment.
     """
 
+    _closed: ClassVar[list["subprocess.Popen[bytes]"]] = []  # they end when what they started does
+
     def __init__(self, python: Path) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -124,6 +126,7 @@ class ForkServer:
     def close(self) -> None:
         """Start nothing more."""
         self._requests.close()
+        self._closed[:] = [process for process in [*self._closed, self._process] if process.poll() is None]
 
 
 def _serve(requests: socket.socket) -> dict[str, Any] | None:
