@@ -166,8 +166,9 @@ def _children(pid: int) -> list[int]:
     """Children and grandchildren, at once: after the parent's death they could not be told any more."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *_children(child)]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # of a thread that ended meanwhile
+            for child in map(int, task.read_text().split()):
+                found += [child, *_children(child)]
     return found
 
 

@@ -1,11 +1,12 @@
 """A project that gets another style or deployment becomes a fresh render of it; what is the owner's stays."""
 
-from itertools import permutations
+from itertools import cycle, permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from poolwright.questions import combinations
 from tests.products import neighbours, product
 from tests.smoke.layers import all_layers
 from tests.update.projects import HEAD, edit, edited, files, make, render
@@ -14,12 +15,20 @@ from tests.update.test_releases import updated
 DATABASES = {
     layer.database: sorted({x.style for x in all_layers() if x.database == layer.database}) for layer in all_layers()
 }
-STYLES = product(
-    [(database, *pair) for database, styles in DATABASES.items() for pair in permutations(styles, 2)],
-    [(database, *pair) for database, styles in DATABASES.items() for pair in neighbours(styles)],
-)
-DEPLOYMENTS = ["vm", "compose", "kubernetes", "lambda", "cloudrun"]
-DEPLOYMENT_PAIRS = product(list(permutations(DEPLOYMENTS, 2)), neighbours(DEPLOYMENTS))
+DEPLOYMENTS = {
+    database: tuple(sorted({x["deployment"] for x in combinations() if x["database"] == database}))
+    for database in DATABASES
+}
+TURNS = {deployments: cycle(neighbours(deployments)) for deployments in set(DEPLOYMENTS.values())}
+# Each style is left once and entered once on each database, on the way from one deployment to the next.
+COVER = [
+    (database, *styles, *next(TURNS[DEPLOYMENTS[database]]))
+    for database, names in DATABASES.items()
+    for styles in neighbours(names)
+]
+WHOLE = [
+    (database, *styles, "vm", "vm") for database, names in DATABASES.items() for styles in permutations(names, 2)
+] + [("postgresql", "raw", "raw", *pair) for pair in permutations(DEPLOYMENTS["postgresql"], 2)]
 
 
 def check(before: dict[str, Any], changes: dict[str, Any], tmp_path: Path) -> None:
@@ -32,14 +41,13 @@ def check(before: dict[str, Any], changes: dict[str, Any], tmp_path: Path) -> No
     assert files(project) == edited(files(fresh))
 
 
-@pytest.mark.parametrize(("database", "style", "other"), STYLES)
-def test_styles(database: str, style: str, other: str, tmp_path: Path) -> None:
-    check({"database": database, "style": style}, {"style": other}, tmp_path)
-
-
-@pytest.mark.parametrize(("deployment", "other"), DEPLOYMENT_PAIRS)
-def test_deployments(deployment: str, other: str, tmp_path: Path) -> None:
-    check({"deployment": deployment, "instances": 2}, {"deployment": other}, tmp_path)
+@pytest.mark.parametrize(("database", "style", "other", "deployment", "next_one"), product([*COVER, *WHOLE], COVER))
+def test_styles_and_deployments(
+    database: str, style: str, other: str, deployment: str, next_one: str, tmp_path: Path
+) -> None:
+    one_instance = {} if database == "sqlite" else {"instances": 2}
+    before = {"database": database, "style": style, "deployment": deployment, **one_instance}
+    check(before, {"style": other, "deployment": next_one}, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Transactional:
             return
         with self._leftovers.of_a_failure() as unfinished:
             async with driver.new_transaction(self._client) as session:
-                unfinished.session_id = session.session_id
+                unfinished.session_id = driver.session_id(session)
                 self._session, self._part_failed = session, False
                 try:
                     yield
@@ -59,7 +59,7 @@ class Transactional:
         deadline = monotonic() + self._time_limit_seconds
 
         async def run(session: driver.Session) -> T:
-            unfinished.session_id = session.session_id
+            unfinished.session_id = driver.session_id(session)
             # The library would go on for two minutes; here the time limit of one operation holds for all tries.
             # It must not enclose the transaction itself: once it is over, PyMongo 4.20 sends no abort.
             remaining = deadline - monotonic()

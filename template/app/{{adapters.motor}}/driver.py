@@ -12,11 +12,11 @@ for the operation that it began, which ends within the statement timeout.
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from motor.core import AgnosticClient
 from motor.frameworks import asyncio as asyncio_framework
@@ -93,6 +93,12 @@ async def repeat_transaction(client: Client, body: Callable[[Session], Coroutine
     async with await client.start_session() as session:
         result: T = await session.with_transaction(body, read_preference=PRIMARY)
         return result
+
+
+def session_id(session: Session) -> Mapping[str, Any]:
+    """What the server knows a session by."""
+    found: Any = session.session_id
+    return cast(Mapping[str, Any], found)  # a property, which Motor's types call a method
 
 
 async def fetch(cursor: AsyncIOMotorCursor[Document]) -> list[Document]:

@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
+import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from app import plan
 from app.db.cancellation import finish
-from app.db.connecting import connection_options
+from app.db.connecting import connection_options, refused
 from app.db.connection import PooledConnection, translated_errors
 from app.errors import UnavailableError
 from app.settings import Settings
@@ -22,8 +23,9 @@ class ConnectionPool:
     def __init__(self, settings: Settings) -> None:
         self._pool_size = settings.pool_size
         self._limit = settings.pool_limit
+        self._failure: psycopg.Error | None = None  # of the last connection that was opened
         self._pool = AsyncConnectionPool(
-            connection_class=PooledConnection,
+            connection_class=self._noting_failures(),
             kwargs=partial(_connection_options, settings),  # asked for each new connection
             open=False,
             min_size=0,  # open() warms it: the pool would fill a minimum in the background, and with overflow too
@@ -34,7 +36,7 @@ class ConnectionPool:
             # The next request tries again at once. The pool's own tries come after 1, 2, 4, ... seconds, and until then
             # it lets requests wait though the server may be back (psycopg_pool 3.3).
             reconnect_timeout=0,
-            reconnect_failed=_refuse_waiting,
+            reconnect_failed=self._refuse_waiting,
         )
 
     async def open(self) -> None:
@@ -81,13 +83,32 @@ class ConnectionPool:
         await self._pool.putconn(dead)
         await self._pool.drain()  # what cut one connection has cut the others of its age
 
+    def _noting_failures(self) -> type[PooledConnection]:
+        pool = self  # psycopg_pool tells its log why a connection could not be opened, and nobody else
+
+        class Connection(PooledConnection):
+            @classmethod
+            async def connect(cls, conninfo: str = "", **options: Any) -> Self:  # type: ignore[override]
+                try:
+                    opened = await super().connect(conninfo, **options)
+                except psycopg.Error as error:
+                    pool._failure = error
+                    raise
+                pool._failure = None
+                return opened
+
+        return Connection
+
+    async def _refuse_waiting(self, pool: AsyncConnectionPool[Any]) -> None:
+        """Runs when a connection could not be opened; the pool would let those who wait for it wait on."""
+        failure = self._failure
+        while pool._waiting:
+            error = failure and refused(failure)
+            error = error or UnavailableError("the database does not accept connections")
+            error.__cause__ = failure
+            await pool._waiting.popleft().fail(error)
+
 
 def _connection_options(settings: Settings) -> dict[str, Any]:
     # autocommit: a single statement is one round trip, without BEGIN and COMMIT around it.
     return {**connection_options(settings, time_limits=True), "autocommit": True, "row_factory": dict_row}
-
-
-async def _refuse_waiting(pool: AsyncConnectionPool[Any]) -> None:
-    """Runs when a connection could not be opened; the pool would let those who wait for it wait on."""
-    while pool._waiting:
-        await pool._waiting.popleft().fail(UnavailableError("the database does not accept connections"))

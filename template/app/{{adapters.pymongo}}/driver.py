@@ -1,7 +1,7 @@
 """PyMongo's asynchronous API: what Motor spells differently."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -61,6 +61,11 @@ async def repeat_transaction(client: Client, body: Callable[[Session], Awaitable
     """Run the body in a transaction, again from its start where it meets another transaction."""
     async with client.start_session() as session:
         return await session.with_transaction(body, read_preference=PRIMARY)
+
+
+def session_id(session: Session) -> Mapping[str, Any]:
+    """What the server knows a session by."""
+    return session.session_id
 
 
 async def fetch(cursor: AsyncCursor[Document]) -> list[Document]:
