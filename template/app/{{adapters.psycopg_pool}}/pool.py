@@ -88,7 +88,7 @@ class ConnectionPool:
 
         class Connection(PooledConnection):
             @classmethod
-            async def connect(cls, conninfo: str = "", **options: Any) -> Self:  # type: ignore[override]
+            async def connect(cls, conninfo: str = "", **options: Any) -> Self:
                 try:
                     opened = await super().connect(conninfo, **options)
                 except psycopg.Error as error:
@@ -103,8 +103,8 @@ class ConnectionPool:
         """Runs when a connection could not be opened; the pool would let those who wait for it wait on."""
         failure = self._failure
         while pool._waiting:
-            error = failure and refused(failure)
-            error = error or UnavailableError("the database does not accept connections")
+            why = refused(failure) if failure else None
+            error = why or UnavailableError("the database does not accept connections")
             error.__cause__ = failure
             await pool._waiting.popleft().fail(error)
 
