@@ -112,8 +112,9 @@ def _commands(scheme: str, url: DatabaseUrl, authentication_source: str | None) 
     roles = json.dumps([{"role": role, "db": database} for role in ("readWrite", "dbAdmin")])
     source = authentication_source or url.database or "admin"
     user = json.dumps(url.user or "app")
+    made = f"user: {user}, pwd: passwordPrompt(), roles: {roles}"
     calls = {
-        "role": f"createUser({{user: {user}, pwd: passwordPrompt(), roles: {roles}}})",
+        "role": "createUser({" + made + "})",
         "privilege": f"grantRolesToUser({user}, {roles})",
     }
     hosts = ",".join(host.name if scheme == "mongodb+srv" else f"{host.name}:{host.port}" for host in url.hosts)
