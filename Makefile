@@ -3,7 +3,7 @@
 # bench: what a request costs    pictures: those of docs/    release: a version that projects can be updated to
 PYTHON ?= python3
 BIN := .venv/bin
-RUN := $(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+RUN := $(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled code is kept even where the environment says not to: the tests start thousands of processes.
 export PYTHONDONTWRITEBYTECODE :=

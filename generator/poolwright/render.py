@@ -117,10 +117,12 @@ def render_from(template: Path, tag: str | None, given: Mapping[str, Any], sourc
     import copier
     from plumbum import local
 
+    from poolwright.quick_copier import quick_copier
+
     recorded = {"_src_path": catalog.distribution().repository} | ({} if tag is None else {"_commit": tag})
     data = {**given, "_origin": recorded}
     try:
-        with local.env(PATH=""):  # hides git, which copier would start once for every file
+        with quick_copier(), local.env(PATH=""):  # hides git, which copier would start once for every file
             copier.run_copy(
                 str(source), project, data, settings=copier.Settings(), defaults=True, overwrite=True, quiet=True
             )

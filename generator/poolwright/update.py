@@ -219,7 +219,7 @@ def _run_copier(update: Update, copy: Path) -> None:
     changes = {key: after for key, (_, after) in update.answers_changed.items() if after is not None}
     answers = [f"--data={key}={value}" for key, value in changes.items()]
     options = ["--defaults", "--quiet", f"--vcs-ref={update.to}"]
-    done = run_module("copier", ["update", *options, *answers, str(copy)], update.stage, variables)
+    done = run_module("poolwright.quick_copier", ["update", *options, *answers, str(copy)], update.stage, variables)
     if done.code != 0:
         said = done.err.decode(errors="replace").strip().splitlines() or [f"it ended with {done.code}"]
         raise PoolwrightError(f"copier cannot update the project: {said[-1].strip()}\nNothing was changed.")
@@ -232,4 +232,4 @@ def _edited(update: Update, copy: WorkingCopy) -> list[str]:
     made = update.stage / "made"
     template = update.stage / update.project.tag
     render_from(template, update.project.tag, update.before.answers, update.stage / "source", made)
-    return [path for path in copy.deleted if copy.differs(path, made / path)]
+    return copy.differing(copy.deleted, made)

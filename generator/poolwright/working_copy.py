@@ -84,9 +84,11 @@ class WorkingCopy:
         paths = [path for path, blob in self.before.items() if blob.mode == _LINK]
         return {path: os.readlink(self.tree / path) for path in paths}
 
-    def differs(self, path: str, made: Path) -> bool:
-        """Whether a file of the commit is not what lies at `made`."""
-        return not made.is_file() or self._blobs([made])[0] != self.before[path].name
+    def differing(self, paths: Iterable[str], made: Path) -> list[str]:
+        """Those of these files of the commit that are not what the folder `made` has of them."""
+        there = [path for path in paths if (made / path).is_file()]
+        same = dict(zip(there, self._blobs([made / path for path in there]), strict=True))
+        return [path for path in paths if same.get(path) != self.before[path].name]
 
     def python(self, *, before: bool) -> dict[str, str]:
         """The texts of the Python files by path: those of the commit, or those of now."""
@@ -133,13 +135,24 @@ class WorkingCopy:
         return git(self.tree, *arguments, given=given, variables=isolated())
 
     def _content(self, path: str) -> bytes | None:
-        if path not in self.before:
-            return None
-        return _bytes(self._git("cat-file", "blob", self.before[path].name))
+        """What the commit has of a file that differs now, or of the answers."""
+        return self._contents[self.before[path].name] if path in self.before else None
+
+    @cached_property
+    def _contents(self) -> dict[str, bytes]:
+        names = [self.before[path].name for path in {*self.status, ANSWERS_FILE} if path in self.before]
+        answer = _bytes(self._git("cat-file", "--batch", given="".join(f"{name}\n" for name in names)))
+        found = {}
+        while answer:
+            header, _, rest = answer.partition(b"\n")
+            name, _, size = header.decode().split()
+            found[name], answer = rest[: int(size)], rest[int(size) + 1 :]
+        return found
 
     def _blobs(self, paths: Iterable[Path]) -> list[str]:
         """The names that git gives to the contents of files, which this writes here."""
-        return [self._git("hash-object", "-w", "--no-filters", "--", str(path)).strip() for path in paths]
+        given = "".join(f"{path}\n" for path in paths)
+        return self._git("hash-object", "-w", "--no-filters", "--stdin-paths", given=given).split()
 
     def _checked_out(self, path: str) -> Entry:
         """What the project gets: the bytes here, or what its git makes of them in a check-out, as it has its files."""

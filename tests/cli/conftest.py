@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.rendering import quick_copier
-
 GENERATOR = Path(__file__).resolve().parents[2] / "generator"
 
 
@@ -55,8 +53,7 @@ def poolwright(
             for name, value in (environment | variables).items():
                 patch.setenv(name, value)
             capsys.readouterr()
-            with quick_copier():
-                code = run_command_line(arguments)
+            code = run_command_line(arguments)
             return Finished(code, *capsys.readouterr())
 
     yield run

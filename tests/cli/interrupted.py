@@ -17,7 +17,6 @@ import plumbum
 
 from poolwright import interrupts, render, report
 from poolwright.cli import run
-from tests.rendering import quick_copier
 
 PRELOADED = (copier, plumbum, render, report)
 EVENTS = {"os.mkdir", "os.rename", "os.rmdir", "os.chmod", "shutil.copyfile", "shutil.rmtree", "subprocess.Popen"}
@@ -73,11 +72,10 @@ def quiet_run(folder: Path, arguments: list[str]) -> int:
 
 def main() -> None:
     folder, report_path, step = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    with quick_copier():
-        # The forks inherit what copier compiles here.
-        with tempfile.TemporaryDirectory(dir=report_path.parent) as warm:
-            render.render_project({"database": "sqlite"}, Path(warm) / "project")
-        lines = try_all(folder, step, sys.argv[4:])
+    # The forks inherit what copier compiles here.
+    with tempfile.TemporaryDirectory(dir=report_path.parent) as warm:
+        render.render_project({"database": "sqlite"}, Path(warm) / "project")
+    lines = try_all(folder, step, sys.argv[4:])
     report_path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -16,10 +16,10 @@ import pytest
 from poolwright.load import assess
 from poolwright.load_model import Demand
 from poolwright.questions import evaluate
+from poolwright.render import render_project as render
 from tests.processes import uv
 from tests.rehearsal.reading import read
 from tests.rehearsal.stage import Instance
-from tests.rendering import render
 from tests.servers import PostgreSQL
 from tests.service import migrate
 from tests.smoke.test_waiting import DELAY_SECONDS, TRIES, measured

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
+from poolwright.render import render_project as render
 from tests.processes import wait_until
 from tests.rehearsal.reading import read
 from tests.rehearsal.stage import Instance, Load, terminate, wait_for_all
 from tests.rehearsal.table import Row, record
-from tests.rendering import render
 from tests.servers import MongoDB, MySQL, PostgreSQL, Server
 from tests.service import install, migrate
 from tests.wire import Proxy

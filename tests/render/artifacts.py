@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from poolwright.questions import evaluate
+from poolwright.render import render_project as render
 from tests.render.conftest import COMBINATIONS
-from tests.rendering import render
 
 
 def deployed_by(deployment: str) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from poolwright.questions import combinations
-from tests.rendering import render
+from poolwright.render import render_project as render
 
 LAYER = ("database", "style", "driver")
 PLAIN = {"pooler": "none", "read_replica": False, "cache": "none"}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
+from poolwright.render import render_project as render
 from tests.render.cloudrun_faults import KILLED_AFTER_SECONDS, PLACEHOLDERS, job_faults, service_faults
 from tests.render.conftest import COMBINATIONS
 from tests.render.manifests import Manifest, read
-from tests.rendering import render
 
 pytestmark = pytest.mark.xdist_group("render")
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
+from poolwright.render import render_project as render
 from tests.render.conftest import COMBINATIONS
 from tests.render.kubernetes_faults import WORKLOADS, Secrets, app_of, faults, of_kind, pod_of
 from tests.render.manifests import Manifest, containers, kustomize, schema_faults
-from tests.rendering import render
 
 pytestmark = pytest.mark.xdist_group("render")
 

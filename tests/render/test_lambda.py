@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from poolwright.questions import combinations, evaluate
+from poolwright.render import render_project as render
 from tests.render.lambda_faults import proxy_faults, template_faults
-from tests.rendering import render
 
 pytestmark = pytest.mark.xdist_group("render-lambda")
 

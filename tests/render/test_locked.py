@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.rendering import render
+from poolwright.render import render_project as render
 
 USERS = {".github/workflows/ci.yml": 5, "Dockerfile": 1}
 

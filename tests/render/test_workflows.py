@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from poolwright.questions import combinations
-from tests.rendering import render
+from poolwright.render import render_project as render
 
 pytestmark = pytest.mark.xdist_group("workflows")
 

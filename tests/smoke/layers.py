@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poolwright.questions import combinations
-from tests import rendering
+from poolwright.render import render_project
 
 
 @dataclass(frozen=True)
@@ -41,4 +41,4 @@ def one_of_each(axis: str, layers: Iterable[Layer]) -> list[Layer]:
 def render(layer: Layer, target: Path, **options: object) -> None:
     """Render a project with this layer, these options, and all else by default, into `target`."""
     answers = {"project_name": "smoke", "deployment": "vm", **vars(layer), **options}
-    rendering.render(answers, target)
+    render_project(answers, target)

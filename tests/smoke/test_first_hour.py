@@ -12,8 +12,8 @@ import pytest
 
 from poolwright import next_steps
 from poolwright.questions import evaluate
+from poolwright.render import render_project as render
 from tests.processes import Process, free_port, uv
-from tests.rendering import render
 from tests.servers import DATABASES, Database, MongoDB, MySQL, PostgreSQL, Server
 from tests.servers.mongodb import mongod
 from tests.service import NO_TLS, START_SECONDS, environment

@@ -12,7 +12,6 @@ from poolwright import catalog, releases
 from poolwright.git import git
 from poolwright.questions import carry_over
 from poolwright.render import render_from
-from tests.rendering import quick_copier
 
 #: The release that the tests make of this checkout.
 HEAD = "v999.0.0"
@@ -80,8 +79,7 @@ def render(tag: str, answers: Mapping[str, Any], project: Path, scratch: Path) -
     work.mkdir(parents=True)
     template = unpacked(tag, work / "template")
     evaluation, _ = carry_over({**PROJECT, **answers}, {}, template)
-    with quick_copier():
-        render_from(template, tag, evaluation.answers, work / "source", project)
+    render_from(template, tag, evaluation.answers, work / "source", project)
     return evaluation.answers
 
 
