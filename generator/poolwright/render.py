@@ -114,18 +114,12 @@ def render_from(template: Path, tag: str | None, given: Mapping[str, Any], sourc
     for path in source.rglob("*"):
         path.chmod(path.stat().st_mode | 0o200)  # an installed package may be read-only, a project must not be
 
-    import copier
-    from plumbum import local
-
-    from poolwright.quick_copier import quick_copier
+    from poolwright.quick_copier import run_copy  # not above: it takes long to import
 
     recorded = {"_src_path": catalog.distribution().repository} | ({} if tag is None else {"_commit": tag})
     data = {**given, "_origin": recorded}
     try:
-        with quick_copier(), local.env(PATH=""):  # hides git, which copier would start once for every file
-            copier.run_copy(
-                str(source), project, data, settings=copier.Settings(), defaults=True, overwrite=True, quiet=True
-            )
+        run_copy(source, project, data)
     except OSError:
         raise
     except Exception as error:

@@ -26,10 +26,10 @@ LAYERS = [
     ["questions"],
     ["questionnaire"],
     ["catalog", "children", "stages"],
-    ["errors", "interrupts", "imports", "tied"],
+    ["errors", "interrupts", "imports", "quick_copier", "tied"],
 ]
 
-ONE_MODULE_ONLY = {"copier": "render", "questionary": "prompts", "rich": "report", "prompt_toolkit": "prompts"}
+ONE_MODULE_ONLY = {"copier": "quick_copier", "questionary": "prompts", "rich": "report", "prompt_toolkit": "prompts"}
 
 
 def imported(module: Path) -> set[str]:
