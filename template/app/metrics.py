@@ -5,6 +5,7 @@ all of them, whichever answers it. Without it a scrape shows the one process tha
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 
@@ -14,6 +15,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     generate_latest,
     multiprocess,
 )
@@ -91,8 +93,26 @@ def _read_all_workers() -> bytes:
     """Read the files of all workers, also of those that ended: the more restarts, the longer it takes."""
     _forget_the_dead()
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    _Workers(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+class _Workers(multiprocess.MultiProcessCollector):
+    """Leaves out the files that a worker makes at this moment: prometheus_client 0.26 fails on those without a byte."""
+
+    def collect(self) -> Iterable[Metric]:
+        files = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db")
+        metrics: Iterable[Metric] = self.merge(  # type: ignore[no-untyped-call]
+            [str(file) for file in files if _has_bytes(file)], accumulate=True
+        )
+        return metrics
+
+
+def _has_bytes(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # of a worker that ended
+        return False
 
 
 def _forget_the_dead() -> None:
