@@ -9,9 +9,9 @@ import pytest
 from tests.fault_table import FaultTable
 from tests.rehearsal.table import RehearsalTable
 
-# The longest first, so that no processor is idle at the end: groups of a layer's tests, then tests of a minute, then
-# those of a moment. `make` keeps pytest-xdist from ordering them by number.
-FOLDERS = ("smoke", "update", "rehearsal", "unit", "cli", "render")
+# The longest first, so that no processor is idle at the end: the groups of render's and of each layer's tests, then
+# tests of a minute, then those of a moment. `make` keeps pytest-xdist from ordering them by number.
+FOLDERS = ("render", "smoke", "update", "rehearsal", "unit", "cli")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
