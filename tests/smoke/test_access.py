@@ -117,7 +117,7 @@ def test_a_role_with_fewer_connections_than_the_pool_serves_with_those(
         with server.blocked(database, seconds=5):
             held = [send("POST", "/items", json=item_fields()) for _ in range(ROLE_LIMIT)]
             wait_until(lambda: server.active(database) == ROLE_LIMIT, 5, "the role's connections are used")
-            # One after the other: while a request tries to connect in the last place, /readyz holds to its last verdict.
+            # One after the other: while a request tries to connect in the last place, the last verdict holds.
             for path in ("/items", "/readyz"):
                 assert_unavailable(send("GET", path).result().response)
             assert client.get("/livez").status_code == 200
