@@ -4,6 +4,8 @@
 by the marks `each_driver` and `each_database` (tests/smoke/conftest.py), the rest by `product` (tests/products.py).
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.fault_table import FaultTable
@@ -27,6 +29,12 @@ def pytest_configure(config: pytest.Config) -> None:
     write = bool(config.getoption("--write-tables"))
     config.pluginmanager.register(FaultTable(write=write), "fault table")
     config.pluginmanager.register(RehearsalTable(write=write), "rehearsal table")
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where projects have their virtual environments: one project after the other has the same ones."""
+    return tmp_path_factory.mktemp("packages")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

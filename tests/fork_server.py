@@ -10,6 +10,7 @@ import json
 import os
 import runpy
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -80,7 +81,7 @@ class Forked:
 
     def kill(self) -> None:
         """As subprocess has it."""
-        self.send_signal(9)
+        self.send_signal(signal.SIGKILL)
 
     def _read(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
@@ -104,8 +105,7 @@ class ForkServer:
                 [python, __file__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # its errors go where this process's do
             )
 
     def start(self, command: Sequence[str], *, output: int, cwd: Path | None, env: Mapping[str, str] | None) -> Forked:

@@ -20,6 +20,7 @@ from tests.servers.base import migrator_url
 
 SETTINGS = re.compile(r"(REPLICA_)?DATABASE_|REDIS_URL|POOL_|MAX_OVERFLOW|STATEMENT_TIMEOUT_")
 FORK_SERVERS = 3  # at once in a test process: the tests of a layer come one after the other
+_fork_servers: dict[tuple[Path, int, int], ForkServer] = {}
 START_SECONDS = 60  # on a machine that is busy with the other tests
 # For clients of services, which speak plain HTTP. A client that makes its own, as by default, reads all authorities of
 # the machine for it: 25 ms of CPU time each, again and again while a service starts beside it.
@@ -62,13 +63,10 @@ def start_migration(project: Path, database_url: str, **settings: object) -> Pro
     return _start(project, ["app.migrate"], "migration", environment(migrator_url(database_url), settings))
 
 
-_fork_servers: dict[tuple[Path, int, int], ForkServer] = {}
-
-
 def _start(project: Path, command: Sequence[str], name: str, env: Mapping[str, str]) -> Process:
     """Start `python -m COMMAND...` by the project's own Python."""
-    environment = (project / ".venv").lstat()
-    key = (project, environment.st_ino, environment.st_mtime_ns)  # folders of tests that passed are used again
+    packages = (project / ".venv").lstat()
+    key = (project, packages.st_ino, packages.st_mtime_ns)  # folders of tests that passed are used again
     if key not in _fork_servers:
         while len(_fork_servers) >= FORK_SERVERS:
             _fork_servers.pop(next(iter(_fork_servers))).close()

@@ -87,8 +87,8 @@ class WorkingCopy:
     def differing(self, paths: Iterable[str], made: Path) -> list[str]:
         """Those of these files of the commit that are not what the folder `made` has of them."""
         there = [path for path in paths if (made / path).is_file()]
-        same = dict(zip(there, self._blobs([made / path for path in there]), strict=True))
-        return [path for path in paths if same.get(path) != self.before[path].name]
+        names = dict(zip(there, self._blobs([made / path for path in there]), strict=True))
+        return [path for path in paths if names.get(path) != self.before[path].name]
 
     def python(self, *, before: bool) -> dict[str, str]:
         """The texts of the Python files by path: those of the commit, or those of now."""

@@ -108,7 +108,7 @@ class DatabaseUrl:
             tls = None
         elif tls is None:
             tls = default if ca_file is None else Tls.VERIFY_FULL
-        elif ca_file == SYSTEM and tls not in (None, Tls.VERIFY_FULL):
+        elif ca_file == SYSTEM and tls is not Tls.VERIFY_FULL:
             raise UrlError("asks for the system's authorities, with which sslmode is verify-full")
         elif tls is Tls.REQUIRE and ca_file is not None:
             tls = Tls.VERIFY_CA  # as libpq has it: the file is there to be used

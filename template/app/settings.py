@@ -94,9 +94,9 @@ class Settings(BaseSettings):
     def explain(self, error: UnavailableError) -> str:
         """What went wrong, in one line, and what helps; for the log, not for clients."""
         said = shorten(with_cause(error), 1000)
-        words = said.lower()
         if isinstance(error.__cause__, UrlError):  # there is no URL to say more of
             return said
+        words = said.lower()
         if isinstance(error, RefusedError):
             return f"{said}; where it is missing, this makes it: {self.database.commands[error.missing]}"
         if "certificate verify failed" in words:

@@ -16,7 +16,7 @@ import pytest
 from poolwright.load import assess
 from poolwright.load_model import Demand
 from poolwright.questions import evaluate
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 from tests.processes import uv
 from tests.rehearsal.reading import read
 from tests.rehearsal.stage import Instance
@@ -41,7 +41,7 @@ def answers_with_a_pool_of(size: int) -> dict[str, Any]:
 def test_the_processes_of_a_deployment_wait_as_its_plan_says(tmp_path: Path) -> None:
     answers = answers_with_a_pool_of(POOL)
     project = tmp_path / "project"
-    render(answers, project)
+    render_project(answers, project)
     subprocess.run([uv(), "sync", "--quiet", "--no-dev", "--python", sys.executable], cwd=project, check=True)
     evaluation = evaluate(answers)
     deployment = read("kubernetes", project, evaluation.answers)

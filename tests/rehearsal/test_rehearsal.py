@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 from tests.processes import wait_until
 from tests.rehearsal.reading import read
 from tests.rehearsal.stage import Instance, Load, terminate, wait_for_all
@@ -172,7 +172,7 @@ def test_a_deployment_keeps_to_its_plan(
 ) -> None:
     answers = {"deployment": deployment, "database": database, "max_connections": LIMIT, **DEPLOYMENTS[deployment]}
     project = tmp_path / "project"
-    render({**answers, "project_name": "rehearsal"}, project)
+    render_project({**answers, "project_name": "rehearsal"}, project)
     environment_of(project, database)
     rehearsal = Rehearsal(project, answers, server)
     try:
@@ -204,7 +204,7 @@ def test_a_plan_that_is_too_big_is_found(
     """The proof that the figures can be bad: each process may take all of the server's connections."""
     answers = {"deployment": "compose", "database": database, "max_connections": LIMIT, "instances": 1, "workers": 2}
     project = tmp_path / "project"
-    render({**answers, "project_name": "rehearsal"}, project)
+    render_project({**answers, "project_name": "rehearsal"}, project)
     environment_of(project, database)
     spoil_plan(project / "app/plan.py", LIMIT)
     rehearsal = Rehearsal(project, answers, server, clients=2 * LIMIT)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 from tests.render.conftest import COMBINATIONS
 
 
@@ -25,7 +25,7 @@ def deployed_by(deployment: str) -> dict[str, dict[str, Any]]:
 def rendered(answers: dict[str, Any], target: Path) -> dict[str, Any]:
     """Render a project, and return all its values."""
     given = {**answers, "project_name": "render-test"}
-    render(given, target)
+    render_project(given, target)
     return evaluate(given).values
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from poolwright.questions import combinations
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 
 LAYER = ("database", "style", "driver")
 PLAIN = {"pooler": "none", "read_replica": False, "cache": "none"}
@@ -34,7 +34,7 @@ class Projects(Mapping[str, Path]):
     def __getitem__(self, name: str) -> Path:
         project = self._root / name
         if not project.exists():
-            render({**COMBINATIONS[name], "project_name": "render-test"}, project)
+            render_project({**COMBINATIONS[name], "project_name": "render-test"}, project)
         return project
 
     def __iter__(self) -> Iterator[str]:

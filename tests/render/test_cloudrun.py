@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 from tests.render.cloudrun_faults import KILLED_AFTER_SECONDS, PLACEHOLDERS, job_faults, service_faults
 from tests.render.conftest import COMBINATIONS
 from tests.render.manifests import Manifest, read
@@ -43,7 +43,7 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     def build(name: str) -> tuple[Path, Manifest, Manifest]:
         project = root / name if name in OTHERS else projects[name]
         if not project.exists():
-            render({"project_name": "shop", **OTHERS[name]}, project)
+            render_project({"project_name": "shop", **OTHERS[name]}, project)
         (service,) = read(project / "deploy/service.yaml")
         (job,) = read(project / "deploy/migrate-job.yaml")
         return project, service, job

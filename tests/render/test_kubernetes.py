@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 from tests.render.conftest import COMBINATIONS
 from tests.render.kubernetes_faults import WORKLOADS, Secrets, app_of, faults, of_kind, pod_of
 from tests.render.manifests import Manifest, containers, kustomize, schema_faults
@@ -44,7 +44,7 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
         if name not in known:
             project = root / name if name in OTHERS else projects[name]
             if name in OTHERS:
-                render({"project_name": "shop", **OTHERS[name]}, project)
+                render_project({"project_name": "shop", **OTHERS[name]}, project)
             known[name] = project, kustomize(project / "deploy/overlays/production")
         project, manifests = known[name]
         return project, copy.deepcopy(manifests)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from poolwright.questions import combinations, evaluate
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 from tests.render.lambda_faults import proxy_faults, template_faults
 
 pytestmark = pytest.mark.xdist_group("render-lambda")
@@ -76,7 +76,7 @@ UNSEEN: list[tuple[str, str, str, str]] = [
 def rendered(name: str, target: Path) -> dict[str, Any]:
     """Render the project of this name; the plan's values."""
     values: dict[str, Any] = evaluate({**PROJECTS[name], **SMALL}).require_fit().values
-    render({**PROJECTS[name], **SMALL, "project_name": "render-test"}, target)
+    render_project({**PROJECTS[name], **SMALL, "project_name": "render-test"}, target)
     return values
 
 
@@ -150,7 +150,7 @@ def test_the_package_is_made_for_the_functions_python(projects: dict[str, tuple[
 
 
 def test_only_this_deployment_needs_mangum(projects: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path) -> None:
-    render({"project_name": "render-test", "deployment": "vm"}, tmp_path / "vm")
+    render_project({"project_name": "render-test", "deployment": "vm"}, tmp_path / "vm")
 
     def depends(project: Path) -> bool:
         return "mangum" in (project / "pyproject.toml").read_text(encoding="utf-8")

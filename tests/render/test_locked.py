@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 
 USERS = {".github/workflows/ci.yml": 5, "Dockerfile": 1}
 
@@ -16,7 +16,7 @@ USERS = {".github/workflows/ci.yml": 5, "Dockerfile": 1}
     [("vm", {"deploy/deploy.sh": 1, "deploy/README.md": 1}), ("lambda", {"deploy/package.sh": 1})],
 )
 def test_every_step_after_the_first_uses_the_lock_file(deployment: str, others: dict[str, int], tmp_path: Path) -> None:
-    render({"project_name": "shop", "deployment": deployment}, tmp_path / "shop")
+    render_project({"project_name": "shop", "deployment": deployment}, tmp_path / "shop")
     for name, count in (USERS | others).items():
         text = (tmp_path / "shop" / name).read_text(encoding="utf-8")
         commands = re.findall(r"\buv (?:sync|export|run)\b(?! --quiet --no-project| python| \S*-c).*", text)

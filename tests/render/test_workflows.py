@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from poolwright.questions import combinations
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 
 pytestmark = pytest.mark.xdist_group("workflows")
 
@@ -45,7 +45,7 @@ def workflows(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     found = [HERE.parents[1] / WORKFLOW]
     for answers in {tuple(row[axis] for axis in AXES): row for row in combinations()}.values():
         project = tmp_path_factory.mktemp("project") / "rendered"
-        render({**answers, "project_name": "render-test"}, project)
+        render_project({**answers, "project_name": "render-test"}, project)
         found.append(project / WORKFLOW)
     assert len(found) > 4
     return found

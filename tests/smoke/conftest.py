@@ -48,12 +48,6 @@ def layer(request: pytest.FixtureRequest) -> Layer:
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the layers have their virtual environments: one layer after the other has the same ones."""
-    return tmp_path_factory.mktemp("packages")
-
-
-@pytest.fixture(scope="session")
 def project(layer: Layer, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered project with what it declares itself to need at run time, and nothing else."""
     directory = tmp_path_factory.mktemp(str(layer)) / "project"

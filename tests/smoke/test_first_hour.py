@@ -12,7 +12,7 @@ import pytest
 
 from poolwright import next_steps
 from poolwright.questions import evaluate
-from poolwright.render import render_project as render
+from poolwright.render import render_project
 from tests.processes import Process, free_port, uv
 from tests.servers import DATABASES, Database, MongoDB, MySQL, PostgreSQL, Server
 from tests.servers.mongodb import mongod
@@ -83,7 +83,7 @@ def test_what_new_prints_starts_the_project(
     path = programs(server, tmp_path / "bin", *([uv()] if installer == "uv" else []))
     monkeypatch.setenv("PATH", path)
     evaluation = evaluate({"project_name": "shop", "database": database, "read_replica": database != "sqlite"})
-    render(evaluation.answers, tmp_path / "shop")
+    render_project(evaluation.answers, tmp_path / "shop")
     *steps, url = next_steps.steps(evaluation, Path("shop"))
     assert url == "http://127.0.0.1:8000/docs"
 

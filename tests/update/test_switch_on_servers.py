@@ -1,8 +1,6 @@
 """Projects that were switched, on real servers: they serve, and on the same database the data is there."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.processes import uv
 from tests.servers import DATABASES, Database, PostgreSQL
 from tests.servers.base import migrator_url, owner_url
-from tests.service import Service, environment, install, migrate
+from tests.service import Service, install, migrate
+from tests.smoke.test_project import run_in
 from tests.smoke.traffic import new_item
 from tests.update.projects import HEAD, commit, edit, make
 from tests.update.test_releases import updated
@@ -32,12 +30,6 @@ SWITCHES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"database": "mongodb", "style": "raw"}, {"style": "beanie"}),
     ({"database": "sqlite", "style": "sqlalchemy"}, {"database": "mongodb", "deployment": "compose"}),
 ]
-
-
-@pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the projects have their virtual environments, one after the other."""
-    return tmp_path_factory.mktemp("packages")
 
 
 @pytest.fixture(scope="session")
@@ -61,13 +53,6 @@ def recorded(style: str) -> str:
         rf"^{RECORDED_BY[style]}.*?\n\n```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.M | re.S
     )
     return str(found)
-
-
-def own_tests_pass(project: Path, url: str) -> None:
-    command = [uv(), "run", "--quiet", "--python", sys.executable, "pytest", "-q"]
-    own = environment(owner_url(url), {"UV_PROJECT_ENVIRONMENT": project.parent / "development"})
-    done = subprocess.run(command, cwd=project, env=own, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("before", "changes"), SWITCHES, ids=lambda answers: "-".join(answers.values()))
@@ -99,7 +84,7 @@ def test_a_switched_project_serves_and_its_data_stays(
     url = new_server.url(name if stays else new_server.create_database())
     # Its files are those of a fresh render (test_switch.py), whose own tests pass on each layer: one is enough here.
     if before == SWITCHES[0][0] or request.config.getoption("--all-combinations"):
-        own_tests_pass(project, url)
+        run_in(project, packages, owner_url(url), "pytest", "-q")
     install(project, packages / "after")
     if stays:
         with psycopg.connect(migrator_url(url), autocommit=True) as connection:
