@@ -1,10 +1,16 @@
 """What the probe reads from a URL, and what it may say of a failure."""
 
+import contextlib
 import runpy
+import socket
+import struct
+import threading
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
+from pymongo.errors import PyMongoError
 
 import poolwright
 
@@ -72,3 +78,26 @@ def test_a_failure_is_told_in_the_server_s_own_words() -> None:
     assert words([ValueError("cannot"), RuntimeError(1045, "Access denied")]) == "Access denied"
     assert words([ValueError('connection to "h" failed: FATAL:  no such role')]).strip() == "no such role"
     assert words([ValueError("closed (configured timeouts: 5 s)")]) == "closed"
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closes", "resets"])
+def test_a_server_that_hangs_up_is_not_away(resets: bool) -> None:
+    """As one that wants TLS does: by which of the two depends on whether it has read what it was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):  # the end of the test
+                while True:
+                    connection, _ = listener.accept()
+                    if not resets:
+                        connection.recv(4096)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(resets), 0))
+                    connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        url = "mongodb://127.0.0.1:{}/app?directConnection=true".format(listener.getsockname()[1])
+        client: pymongo.MongoClient[Any]
+        with pymongo.MongoClient(url, serverSelectionTimeoutMS=700) as client, pytest.raises(PyMongoError) as raised:
+            client.admin.command("hello")
+        assert Place(url, 27017).failure(raised.value)["failed"] == "refused"
+        listener.shutdown(socket.SHUT_RDWR)

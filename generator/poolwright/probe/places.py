@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 _SECONDS = 3.0  # to see whether anybody listens
 _MOST_LETTERS = 200
 _TLS = re.compile(r"\b(certificate|ssl|tls)\b", re.IGNORECASE)
+_HUNG_UP = re.compile(r"connection closed|connection reset|broken pipe", re.IGNORECASE)
 
 
 class UnreadableUrlError(ValueError):
@@ -73,8 +74,8 @@ class Place:
             return {"failed": "refused", "reason": f"TLS failed: {self._masked(said)}"}
         if away := self._away():
             return {"failed": "unreachable", "reason": away}
-        closed = "connection closed" in text  # M PyMongo: it tries again until its time is over
-        if not closed and any(isinstance(link, TimeoutError) or "Timeout" in type(link).__name__ for link in chain):
+        # M PyMongo: it tries again until its time is over. Which of these it meets depends on who is quicker.
+        if not _HUNG_UP.search(text) and any(isinstance(link, TimeoutError) or "Timeout" in type(link).__name__ for link in chain):
             return {"failed": "unreachable", "reason": "it accepts connections and does not answer"}
         return {"failed": "refused", "reason": text or type(error).__name__}
 
