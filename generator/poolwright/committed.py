@@ -4,13 +4,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from poolwright.errors import PoolwrightError, TargetExists
-from poolwright.git import environment, git
+from poolwright.git import environment, git, with_settings
 
 _MOST_NAMED = 5
 _OLD_WORKTREE = re.compile(r"poolwright-[a-z0-9_]{8}/tree")
@@ -26,10 +26,11 @@ class Blob(NamedTuple):
     name: str
 
 
-def require_clean(directory: Path) -> None:
+def require_clean(directory: Path, *, runs_filters: bool = True) -> None:
     """TargetExists where a project is not wholly committed in git, or where that cannot be known.
 
-    Only the project's directory counts: the other services of a repository may be as they are.
+    Only the project's directory counts: the other services of a repository may be as they are. Where git may not run
+    the repository's filters, which are programs, their files count as committed.
     """
     _require_repository(directory)
     lock = Path(directory, git(directory, "rev-parse", "--git-path", "index.lock").rstrip("\n"))
@@ -38,9 +39,10 @@ def require_clean(directory: Path) -> None:
             f"Another git process is at work on the repository of {directory}.\n"
             f"Try again when it has ended; where none runs, remove what it left: {lock}"
         )
-    if found := _changed(directory):
+    variables = environment() if runs_filters else _without_filters(directory)
+    if found := _changed(directory, variables, runs_filters):
         raise TargetExists(f"{directory} has uncommitted changes: {_named(found)}.\nCommit or stash them, then update.")
-    if hidden := _hidden(directory):
+    if hidden := _hidden(directory, variables, runs_filters):
         raise TargetExists(
             f"{directory} has changes that git was told not to see (skip-worktree, assume-unchanged):"
             f" {_named(hidden)}.\nLet git see them (git update-index --no-skip-worktree --no-assume-unchanged FILE),"
@@ -95,13 +97,30 @@ def _uncommitted(directory: Path) -> TargetExists:
     )
 
 
-def _changed(directory: Path) -> list[str]:
+def _without_filters(directory: Path) -> dict[str, str]:
+    """The environment in which git runs none of the filters that the repository's configuration names."""
+    keys = git(directory, "config", "--list", "--name-only", "-z").split("\0")[:-1]
+    drivers = sorted({key.rpartition(".")[0] for key in keys if key.startswith("filter.")})
+    off = {"clean": "", "smudge": "", "process": "", "required": "false"}
+    return with_settings(environment(), [(f"{driver}.{name}", off[name]) for driver in drivers for name in off])
+
+
+def _filtered(directory: Path, paths: Sequence[str]) -> set[str]:
+    """Those of the directory's files that a filter makes of what git has."""
+    words = git(directory, "check-attr", "-z", "--stdin", "filter", given="".join(f"{path}\0" for path in paths))
+    fields = words.split("\0")[:-1]
+    return {path for path, name in zip(fields[::3], fields[2::3], strict=True) if name not in ("unspecified", "unset")}
+
+
+def _changed(directory: Path, variables: Mapping[str, str], runs_filters: bool) -> list[str]:
     """What differs from the last commit, relative to the directory; a renamed file as "old -> new"."""
-    words = git(directory, "status", "--porcelain", "-z", "--untracked-files=normal", "--renames", "--", ".")
+    status = ["status", "--porcelain", "-z", "--untracked-files=normal", "--renames", "--", "."]
     inside = prefix(directory)
-    found, entries = [], iter(words.split("\0")[:-1])
+    found, entries = [], iter(git(directory, *status, variables=variables).split("\0")[:-1])
     for line in entries:
         letters, path = line[:2], os.path.relpath(line[3:], inside or ".")
+        if letters == " M" and not runs_filters and _filtered(directory, [path]):
+            continue
         if letters == "??" and Path(path).name == "uv.lock":
             continue  # what the first `uv sync` makes, and no template has: an update cannot touch it
         if set(letters) & {"R", "C"}:
@@ -110,24 +129,26 @@ def _changed(directory: Path) -> list[str]:
     return found
 
 
-def _hidden(directory: Path) -> list[str]:
+def _hidden(directory: Path, variables: Mapping[str, str], runs_filters: bool) -> list[str]:
     """The files that git does not look at and that are not as the last commit has them."""
     lines = git(directory, "ls-files", "-v", "-z").split("\0")[:-1]
     flagged = [line[2:] for line in lines if line[0] == "S" or line[0].islower()]
+    if not runs_filters:
+        flagged = sorted(set(flagged) - _filtered(directory, flagged))
     if not flagged:
         return []
     committed = listed(directory, f"HEAD:{prefix(directory)}")
-    return [path for path in flagged if not _same(directory, path, committed.get(path))]
+    return [path for path in flagged if not _same(directory, path, committed.get(path), variables)]
 
 
-def _same(directory: Path, path: str, blob: Blob | None) -> bool:
+def _same(directory: Path, path: str, blob: Blob | None, variables: Mapping[str, str]) -> bool:
     place = directory / path
     if blob is None or not os.path.lexists(place):
         return False
     if place.is_symlink():
         name = git(directory, "hash-object", "--stdin", given=os.readlink(place))
     else:
-        name = git(directory, "hash-object", f"--path={path}", "--", path)
+        name = git(directory, "hash-object", f"--path={path}", "--", path, variables=variables)
     return name.strip() == blob.name
 
 

@@ -1,16 +1,17 @@
-"""Git's commands, run without anybody's hooks; a repository for a new project, and the settings of temporary ones."""
+"""Git's commands, run without hooks and monitors; a repository for a new project, and settings of temporary ones."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from poolwright.children import run
 from poolwright.errors import PoolwrightError
 
 _TIMEOUT_SECONDS = 20
-_SETTINGS = ("core.hooksPath=/dev/null", "commit.gpgSign=false", "gc.auto=0", "advice.detachedHead=false")
+_NO_PROGRAMS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "commit.gpgSign=false")
+_SETTINGS = (*_NO_PROGRAMS, "gc.auto=0", "advice.detachedHead=false")
 _COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
 _NO_FILES = ("core.excludesFile=/dev/null", "core.attributesFile=/dev/null")  # else those of ~/.config/git
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
@@ -40,19 +41,21 @@ def isolated(*settings: tuple[str, str]) -> dict[str, str]:
     settings: git's, by name, beside those that all of ours have; a name may come more than once.
     Whatever line endings, prefixes, filters or hooks somebody set for all repositories would reach what is rendered.
     """
-    own = [setting.split("=", 1) for setting in (*_SETTINGS, *_NO_FILES)]
+    own = [(name, value) for name, _, value in (text.partition("=") for text in (*_SETTINGS, *_NO_FILES))]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TEMPLATE_DIR": ""}
-    variables |= {
-        "GIT_CONFIG_COUNT": str(len(own) + len(settings)),
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-    for index, (key, value) in enumerate([*own, *settings]):
-        variables |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return variables | {
-        f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in _NOBODY.items()
-    }
+    variables |= {"GIT_ATTR_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    variables |= {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in _NOBODY.items()}
+    return with_settings(variables, [*own, *settings])
+
+
+def with_settings(variables: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The environment with settings of git's by name, which win over those of files."""
+    found, count = dict(variables), int(variables.get("GIT_CONFIG_COUNT") or 0)
+    for key, value in settings:
+        found |= {f"GIT_CONFIG_KEY_{count}": key, f"GIT_CONFIG_VALUE_{count}": value}
+        count += 1
+    return found | {"GIT_CONFIG_COUNT": str(count)}
 
 
 def start_repository(project: Path, target: Path) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Any
 
@@ -88,8 +88,8 @@ class Update:
         return self.project.tag != self.to or bool(self.answers_changed or self.differing)
 
 
-def read_project(directory: Path) -> Project:
-    """The project in a directory, which must be committed in git.
+def read_project(directory: Path, *, dry_run: bool = False) -> Project:
+    """The project in a directory, which must be committed in git; with `dry_run` nothing of its repository is run.
 
     Raises UsageError where the directory holds no project, or one that cannot be updated; TargetExists where it has
     uncommitted changes.
@@ -97,7 +97,7 @@ def read_project(directory: Path) -> Project:
     found = stored.read(directory)
     tag = _tag(found)
     stages.sweep(directory)
-    require_clean(directory)
+    require_clean(directory, runs_filters=not dry_run)
     forget_worktrees(directory)
     return Project(Path(os.path.abspath(directory)), found, tag)
 
@@ -180,13 +180,16 @@ def _tag(found: stored.Stored) -> str:
 
 
 def _require_own_folders(update: Update, copy: WorkingCopy) -> None:
-    """UsageError where a file of the template would be written beyond a symbolic link of the project."""
-    links = copy.links
-    if not links:
-        return
+    """UsageError where a file of the template would be written beyond a link of the project, or below a file."""
     of_release = ((update.before, update.project.tag), (update.after, update.to))
     files = {path for evaluation, tag in of_release for path in rendered.paths(evaluation, update.stage / tag)}
-    for link, target in links.items():
+    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
+    if found := sorted(folders & copy.before.keys() - copy.links.keys()):
+        raise UsageError(
+            f"{found[0]} is a file, and the template has a folder of that name.\n"
+            "Move it away, commit that, then update."
+        )
+    for link, target in copy.links.items():
         beyond = next((path for path in sorted(files) if path.startswith(f"{link}/")), None)
         outside = link in files and not (copy.tree / link).resolve().is_relative_to(copy.tree.resolve())
         if beyond or outside:

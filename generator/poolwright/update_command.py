@@ -44,7 +44,7 @@ def update(
     from poolwright import update as updating
 
     interrupts.install("Stopped. Nothing was changed.")
-    project = updating.read_project(given_by.path(directory) or Path())
+    project = updating.read_project(given_by.path(directory) or Path(), dry_run=dry_run)
     changes = given_by.gather(answers, data, flags)
     with updating.prepared(project, to, changes) as prepared:
         if not prepared.after.fits and as_json:

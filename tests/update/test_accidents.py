@@ -237,6 +237,41 @@ def test_a_link_out_of_the_repository_is_not_written_through(
     assert (state(project), files(elsewhere) if elsewhere.is_dir() else elsewhere.read_bytes()) == before
 
 
+def test_a_file_where_the_template_has_a_folder_is_a_message(project: Path, poolwright: Poolwright) -> None:
+    shutil.rmtree(project / "deploy")
+    (project / "deploy").write_text("mine\n", encoding="utf-8")
+    commit(project)
+    before = state(project)
+    done = poolwright("update", "shop")
+    assert (done.code, state(project)) == (2, before)
+    assert "deploy is a file, and the template has a folder of that name.\n" in done.err
+
+
+def test_a_dry_run_runs_nothing_of_the_repository_s_configuration(
+    project: Path, poolwright: Poolwright, tmp_path: Path
+) -> None:
+    """Its monitor, its filters and its hooks are programs; a real update runs the filters, as git itself does."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho $0 >> {tmp_path}/ran\nexec cat\n", encoding="utf-8")
+    program.chmod(0o755)
+    (project / ".gitattributes").write_text("*.py filter=own\n", encoding="utf-8")
+    commit(project)
+    for name in ("clean", "smudge"):
+        git(project, "config", f"filter.own.{name}", str(program))
+    git(project, "config", "filter.own.required", "true")
+    git(project, "config", "core.fsmonitor", str(program))
+    for hook in ("post-checkout", "post-index-change", "pre-commit", "reference-transaction"):
+        (project / ".git/hooks").mkdir(exist_ok=True)
+        (project / ".git/hooks" / hook).symlink_to(program)
+    for file in project.glob("app/*.py"):
+        os.utime(file)  # git would look whether they have changed, by the filter
+    for arguments in (["--dry-run"], ["--dry-run", "-d", "instances=2"]):
+        assert poolwright("update", "shop", *arguments).code == 0
+    assert not (tmp_path / "ran").exists()
+    (project / "README.md").write_text("mine\n", encoding="utf-8")
+    assert poolwright("update", "shop", "--dry-run").code == 4
+
+
 # --- Accidents
 
 
