@@ -194,10 +194,10 @@ class MySQL(Server):
             cursor.execute("ROLLBACK")
             cursor.execute("UNLOCK TABLES")
 
-    def run_file(self, file: Path) -> None:
-        """Run a script with the server's own client, as the administrator."""
-        client = _binary("mariadb")
-        command = [client, "--no-defaults", "--host=127.0.0.1", f"--port={self._own_port}", "--user=root"]
+    def run_file(self, file: Path, user: str = "root") -> None:
+        """Run a script with the server's own client, as the administrator or a user without a password."""
+        client, port = _binary("mariadb"), self._own_port if user == "root" else self.port
+        command = [client, "--no-defaults", "--host=127.0.0.1", f"--port={port}", f"--user={user}"]
         subprocess.run(command, check=True, input=file.read_bytes())
 
     def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.processes import Process, free_port
-from tests.servers.base import ServerMissing
+from tests.servers import unstable
 from tests.servers.postgresql import PostgreSQL
 
 
@@ -29,17 +29,16 @@ class PgBouncer:
             default_pool_size=str(connections),
             max_db_connections=str(connections),
         )
+        if os.geteuid() == 0:  # it refuses to stay root
+            ini["pgbouncer"]["user"] = "postgres"
         with file.open("w") as written:
             ini.write(written)
         (self._directory / "users").write_text('"app" ""\n"app_migrator" ""\n')
-        found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-        if found is None:
-            raise ServerMissing("PgBouncer is not installed: apt-get install pgbouncer")
-        user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
-        for path in (self._directory, *self._directory.iterdir()):
-            if user is not None:
-                shutil.chown(path, user, user)
-        self._process = Process([found, file], log=self._directory / "log", cwd=self._directory, user=user)
+        if os.geteuid() == 0:
+            for path in (self._directory, *self._directory.iterdir()):
+                shutil.chown(path, "postgres", "postgres")
+        command: list[str | Path] = [*unstable.command("usr/sbin/pgbouncer"), file]
+        self._process = Process(command, log=self._directory / "log", cwd=self._directory)
         self._process.wait_for(self._listens, seconds=30)
 
     def _listens(self) -> bool:

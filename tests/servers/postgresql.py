@@ -16,6 +16,7 @@ from psycopg import sql
 from tests.processes import Process
 from tests.servers.base import TESTS_APPLICATION, FreshData, Server, ServerMissing, run_as
 from tests.servers.roles import postgresql_script
+from tests.servers.wheels import postgresql_binaries
 
 TOO_MANY_CONNECTIONS = "FATAL:  53300:"  # its SQLSTATE, by log_error_verbosity
 
@@ -23,18 +24,22 @@ TOO_MANY_CONNECTIONS = "FATAL:  53300:"  # its SQLSTATE, by log_error_verbosity
 class PostgreSQL(Server):
     """A cluster without durability; the tests log in as `postgres`.
 
-    Apps and migrations have the roles of roles.sql in every database that the tests make.
+    Apps and migrations have the roles of roles.sql in every database that the tests make, if has_roles.
+    version: the major one, of those that come in a wheel; None for that of this machine.
     """
 
     # Fast shutdown: it does not wait for clients to leave.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
-    def __init__(self, max_connections: int = 100, *, secured: bool = False) -> None:
+    def __init__(
+        self, max_connections: int = 100, *, secured: bool = False, version: int | None = None, has_roles: bool = True
+    ) -> None:
         super().__init__("postgresql", secured=secured)
+        self._has_roles = has_roles
         self._max_connections = max_connections
         self.data = self._directory / "data"
         self.socket_folder = self._directory
-        self.binaries = Path(_binary("postgres")).parent
+        self.binaries = _installed() if version is None else postgresql_binaries(version)
         # initdb and postgres refuse to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user is not None:
@@ -52,10 +57,12 @@ class PostgreSQL(Server):
         (self.data / "pg_hba.conf").write_text(lines)
 
     def _make_data(self, target: Path) -> None:
-        _fresh_data(self._user).copy(target)
+        _fresh_data(self.binaries, self._user).copy(target)
 
     def start(self) -> None:
         self._run_server()
+        if not self._has_roles:
+            return
         with self._connect("postgres") as connection:
             prepared = connection.execute("SELECT FROM pg_roles WHERE rolname = 'app'").fetchall()
         if not prepared:
@@ -91,7 +98,7 @@ class PostgreSQL(Server):
         if self.certificates is not None:
             settings |= {"ssl": "on", "ssl_cert_file": self.certificates.certificate}
             settings |= {"ssl_key_file": self.certificates.key}
-        command = [_binary("postgres"), "-D", str(self.data)]
+        command = [str(self.binaries / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         self._process = Process(command, log=self._directory / "log", cwd=self._directory, user=self._user)
@@ -131,8 +138,11 @@ class PostgreSQL(Server):
     def create_database(self) -> str:
         name = f"t{uuid.uuid4().hex}"
         with self._connect("postgres") as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER app_owner").format(sql.Identifier(name)))
-            for grant in ("REVOKE ALL ON DATABASE {} FROM PUBLIC", "GRANT CONNECT ON DATABASE {} TO app, app_migrator"):
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            for grant in (
+                "REVOKE ALL ON DATABASE {} FROM PUBLIC",
+                "GRANT CONNECT ON DATABASE {} TO app, app_migrator, owner",
+            ):
                 connection.execute(sql.SQL(grant).format(sql.Identifier(name)))
         return name
 
@@ -180,10 +190,10 @@ class PostgreSQL(Server):
         with self._connect("postgres") as connection:
             connection.execute(statements.encode())
 
-    def run_file(self, file: Path, database: str) -> None:
-        """Run a script in a database with psql, as the superuser."""
-        where = ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres", f"--dbname={database}"]
-        command = [_binary("psql"), "--no-psqlrc", "--quiet", *where, "--file", str(file)]
+    def run_file(self, file: Path, database: str, user: str = "postgres") -> None:
+        """Run a script in a database with psql."""
+        where = ["--host=127.0.0.1", f"--port={self.port}", f"--username={user}", f"--dbname={database}"]
+        command = [str(self.binaries / "psql"), "--no-psqlrc", "--quiet", *where, "--file", str(file)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
@@ -204,8 +214,14 @@ class Standby(PostgreSQL):
         super().__init__()
 
     def _make_data(self, target: Path) -> None:
-        command = [_binary("pg_basebackup"), "--write-recovery-conf", "--checkpoint=fast", "--username=postgres"]
-        command += ["--no-sync", "--host=127.0.0.1", f"--port={self._primary_port}", f"--pgdata={target}"]
+        command = [str(self.binaries / "pg_basebackup"), "--write-recovery-conf", "--checkpoint=fast"]
+        command += [
+            "--username=postgres",
+            "--no-sync",
+            "--host=127.0.0.1",
+            f"--port={self._primary_port}",
+            f"--pgdata={target}",
+        ]
         run_as(self._user, command, self._directory)
 
     def start(self) -> None:
@@ -213,15 +229,15 @@ class Standby(PostgreSQL):
 
 
 @cache
-def _fresh_data(user: str | None) -> FreshData:
-    initdb = [_binary("initdb"), "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
-    return FreshData("postgresql", lambda target: [*initdb, f"--pgdata={target}"], user)
+def _fresh_data(binaries: Path, user: str | None) -> FreshData:
+    options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
+    return FreshData("postgresql", lambda target: [str(binaries / "initdb"), *options, f"--pgdata={target}"], user)
 
 
-def _binary(name: str) -> str:
-    """The path of one of PostgreSQL's programs, of the newest version that is installed."""
-    newest_first = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
-    found = shutil.which(name) or next((str(path) for path in newest_first), None)
+def _installed() -> Path:
+    """The folder of PostgreSQL's programs, of the newest version that this machine has; ServerMissing."""
+    newest_first = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True)
+    found = shutil.which("postgres") or next(iter(newest_first), None)
     if found is None:
-        raise ServerMissing(f"PostgreSQL's {name} is not installed: apt-get install postgresql")
-    return found
+        raise ServerMissing("PostgreSQL is not installed: apt-get install postgresql")
+    return Path(found).resolve().parent

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.processes import wait_until
@@ -84,6 +85,21 @@ def test_no_request_fails_though_transactions_change_their_connections(
         assert client.get(f"/items/{item['id']}").json()["stock"] == 100_000 - 100
     assert roles_server.connections(pooled_database) <= SERVER_CONNECTIONS
     assert roles_server.idle_in_transaction(pooled_database) == 0
+
+
+def test_a_migration_that_changes_a_type_fails_no_request(
+    pooled_service: Service, roles_server: PostgreSQL, pgbouncer: PgBouncer, pooled_database: str
+) -> None:
+    """With prepared statements every client would fail from then on, until PgBouncer connects anew (decision 14)."""
+    with pooled_service.client() as client:
+        item = new_item(client)
+        for length in range(201, 204):
+            # More often than a driver takes to prepare a statement.
+            assert {client.get(f"/items/{item['id']}").status_code for _ in range(10)} == {200}
+            alter = f"ALTER TABLE items ALTER COLUMN name TYPE varchar({length})"
+            with psycopg.connect(roles_server.url(pooled_database).replace("app@", "postgres@")) as administrator:
+                administrator.execute(alter.encode())
+        assert client.get("/items").status_code == 200
 
 
 def test_the_role_s_time_limit_holds_where_a_session_cannot_set_one(

@@ -153,6 +153,12 @@ def test_each_role_can_do_its_work_and_no_more(roles: Roles, project: Path) -> N
         assert roles.refused("app_readonly", INSERT)
         assert not roles.refused("app_readonly", "SELECT count(*) FROM items")
         if isinstance(roles.server, PostgreSQL):
+            versions = {"alembic_version", "schema_versions", "tortoise_migrations"}
+            with psycopg.connect(roles.url("app")) as connection:
+                tables = {name for (name,) in connection.execute("SELECT tablename FROM pg_tables").fetchall()}
+            (table,) = versions & tables
+            assert roles.refused("app", f"DELETE FROM {table}")
+            assert not roles.refused("app", f"SELECT count(*) FROM {table}")
             ((settings,),) = roles.server.ask("SELECT rolconfig FROM pg_roles WHERE rolname = 'app'")
             assert "client_connection_check_interval=1s" in settings
         assert roles.most_connections("app") == capacity(project)  # what the plan reserves stays free

@@ -31,11 +31,12 @@ FUNCTIONS = {
     ),
     **dict.fromkeys(["last_insert_id", "sha2", "sleep", "substring_index", "unhex", "user"], BOTH),
     **dict.fromkeys(["current_database", "current_schema", "current_setting", "format", "hashtext"], POSTGRESQL),
-    **dict.fromkeys(["has_schema_privilege", "json_agg", "json_build_object", "json_object_agg"], POSTGRESQL),
+    **dict.fromkeys(["has_database_privilege", "has_schema_privilege"], POSTGRESQL),
+    **dict.fromkeys(["json_agg", "json_build_object", "json_object_agg"], POSTGRESQL),
     **dict.fromkeys(
         ["nullif", "pg_advisory_xact_lock", "pg_backend_pid", "pg_create_physical_replication_slot"], POSTGRESQL
     ),
-    **dict.fromkeys(["pg_drop_replication_slot", "pg_has_role", "pg_sleep", "unnest"], POSTGRESQL),
+    **dict.fromkeys(["pg_drop_replication_slot", "pg_get_userbyid", "pg_has_role", "pg_sleep", "unnest"], POSTGRESQL),
 }
 # Those that need no privilege to be set: max_error_count does on MySQL.
 VARIABLES = {

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from app.db.connecting import connection_options
 from app.db.connection import translated_errors
-from app.db.migration_lock import LOCK
+from app.db.migration_lock import LOCK, protect
 from app.settings import Settings
 
 
@@ -36,3 +36,4 @@ async def exclusive_connection(settings: Settings) -> AsyncIterator[MigrationCon
             for statement in LOCK:
                 await connection.execute(statement)
             yield MigrationConnection(connection)
+            await connection.execute(protect("schema_versions").encode())

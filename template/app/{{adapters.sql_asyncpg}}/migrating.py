@@ -8,7 +8,7 @@ import asyncpg
 
 from app.db.connecting import connect
 from app.db.connection import translated_errors
-from app.db.migration_lock import LOCK
+from app.db.migration_lock import LOCK, protect
 from app.settings import Settings
 
 
@@ -37,5 +37,6 @@ async def exclusive_connection(settings: Settings) -> AsyncIterator[MigrationCon
                 for statement in LOCK:
                     await connection.execute(statement)
                 yield MigrationConnection(connection)
+                await connection.execute(protect("schema_versions"))
         finally:
             await connection.close()

@@ -1,7 +1,8 @@
 """What is SQLite's own: its statements, lock and errors."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from sqlalchemy import Date, bindparam, text
 from sqlalchemy.exc import DBAPIError
@@ -34,8 +35,10 @@ def upsert_parameters(rows: Sequence[Item]) -> dict[str, str]:
     return {"rows": json.dumps(values)}
 
 
-async def lock_migrations(connection: AsyncConnection) -> None:
+@asynccontextmanager
+async def locked_migrations(connection: AsyncConnection) -> AsyncIterator[None]:
     """The transaction has begun with BEGIN IMMEDIATE, which is the lock."""
+    yield
 
 
 def error_for(error: DBAPIError) -> AppError | None:

@@ -1,7 +1,8 @@
 """What is MySQL's own: its statements, locks and errors."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -48,11 +49,13 @@ def upsert_parameters(rows: Sequence[Item]) -> dict[str, str]:
     return {"rows": json.dumps(values, ensure_ascii=False)}
 
 
-async def lock_migrations(connection: AsyncConnection) -> None:
-    """Wait until no other migration runs; the lock ends with the connection."""
+@asynccontextmanager
+async def locked_migrations(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Begins when no other migration runs; the lock ends with the connection."""
     # No warnings that MariaDB ignores names of primary keys; on MySQL, which does not warn, it needs a privilege.
     await connection.execute(text("SET sql_notes = 0 /*M! , max_error_count = 0 */"))
     require_lock((await connection.execute(text(LOCK))).all())
+    yield
 
 
 def error_for(error: DBAPIError) -> AppError | None:

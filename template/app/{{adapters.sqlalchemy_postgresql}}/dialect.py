@@ -1,13 +1,14 @@
 """What is PostgreSQL's own: its statements, locks and errors."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.migration_lock import LOCK
+from app.db.migration_lock import LOCK, protect
 from app.db.sqlstates import DEADLOCK, error_for_state
 from app.errors import AppError, UnavailableError
 from app.schemas import Item
@@ -45,10 +46,13 @@ def upsert_parameters(rows: Sequence[Item]) -> dict[str, Any]:
     }
 
 
-async def lock_migrations(connection: AsyncConnection) -> None:
-    """Wait until no other migration runs; the lock ends with the transaction."""
+@asynccontextmanager
+async def locked_migrations(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Begins when no other migration runs; the lock ends with the transaction."""
     for statement in LOCK:
         await connection.execute(text(statement))
+    yield
+    await connection.execute(text(protect("alembic_version")))
 
 
 def error_for(error: DBAPIError) -> AppError | None:

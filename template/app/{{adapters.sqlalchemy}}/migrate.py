@@ -32,8 +32,7 @@ async def migrate(settings: Settings) -> None:
     engine = driver.create_engine(settings, time_limits=False, poolclass=NullPool)
     try:
         with translated_errors():
-            async with engine.begin() as connection:
-                await dialect.lock_migrations(connection)
+            async with engine.begin() as connection, dialect.locked_migrations(connection):
                 await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()

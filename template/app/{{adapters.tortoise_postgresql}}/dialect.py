@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.lent import LentConnection
-from app.db.migration_lock import LOCK
+from app.db.migration_lock import LOCK, protect
 from app.db.sqlstates import DEADLOCK
 from app.schemas import Item
 
@@ -74,6 +74,7 @@ async def locked_migrations(client: LentConnection) -> AsyncIterator[None]:
         for statement in LOCK:
             await client.execute_query(statement)
         yield
+        await client.execute_query(protect("tortoise_migrations"))
 
 
 def is_deadlock(error: Exception) -> bool:

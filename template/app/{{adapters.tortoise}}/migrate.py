@@ -29,9 +29,10 @@ async def migrate(settings: Settings) -> None:
     Raises UnavailableError.
     """
     await register_models()
-    async with open_client(settings) as client, dialect.locked_migrations(client):
+    async with open_client(settings) as client:
         with client.lent():
-            executor = MigrationExecutor(client, CONFIG["apps"])
-            # Before Tortoise reads it: reading a table that does not exist would spoil the transaction.
-            await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
-            await executor.migrate()
+            async with dialect.locked_migrations(client):
+                executor = MigrationExecutor(client, CONFIG["apps"])
+                # Before Tortoise reads it: reading a table that does not exist would spoil the transaction.
+                await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
+                await executor.migrate()
