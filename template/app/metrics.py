@@ -61,12 +61,20 @@ _POOL_WAIT_SECONDS = Histogram(
     _SERVER,
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
 )
+_PROCESSES = Gauge(
+    "app_processes", "Processes that serve, by the revision of their code.", ["revision"], multiprocess_mode="livesum"
+)
 REQUEST_SECONDS = Histogram(
     "http_request_seconds",
     "How long requests took.",
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15),
 )
+
+
+def count_process(revision: str) -> None:
+    """Show that this process serves, with a revision of the code; `forget_process` takes it back."""
+    _PROCESSES.labels(revision).set(1)
 
 
 class PoolMetrics:

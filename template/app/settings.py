@@ -55,6 +55,8 @@ class Settings(BaseSettings):
 
     max_body_bytes: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024
     api_docs: bool = True  # whether /docs, /redoc and /openapi.json are there
+    revision: str | None = None  # of the code; a deployment gives it, and asks which one serves
+    revision_file: Path = Path("REVISION")  # without revision: a file that holds it
 
     @model_validator(mode="after")
     def _require_usable_urls(self) -> Self:
@@ -116,6 +118,16 @@ class Settings(BaseSettings):
         ca_file = url.ca_file or (str(self.database_ca_file) if self.database_ca_file else None)
         default = _TLS_BEYOND_THIS_MACHINE[self.database_tls] if url.leads_away else None
         return url.protected(ca_file, default=default)
+
+    @property
+    def served_revision(self) -> str:
+        """The revision of the code that this process runs, or "unknown"."""
+        if self.revision is not None:
+            return self.revision
+        try:
+            return self.revision_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return "unknown"
 
     @property
     def pool_limit(self) -> int:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.values import MultiProcessValue
 
 from app import metrics
@@ -23,6 +25,13 @@ async def test_the_metrics_show_the_pool(client: AsyncClient, database: Database
     assert samples["db_pool_in_use"] == 1
     assert 1 <= samples["db_pool_open"] <= 3
     assert samples["db_pool_wait_seconds_count"] > 0
+
+
+async def test_liveness_and_metrics_tell_the_revision(client: AsyncClient, app: FastAPI) -> None:
+    assert (await client.get("/livez")).json() == {"status": "alive", "revision": app.state.revision}
+    families = text_string_to_metric_families((await client.get("/metrics")).text)
+    (processes,) = [sample for family in families for sample in family.samples if sample.name == "app_processes"]
+    assert (processes.labels, processes.value) == ({"revision": app.state.revision}, 1)
 
 
 async def test_the_event_loop_is_free_while_a_thread_reads_the_files_of_all_workers(

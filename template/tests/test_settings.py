@@ -40,6 +40,15 @@ def test_where_the_url_says_nothing_of_tls_a_setting_does(
         assert database.is_tls_assumed is (tls is Tls.REQUIRE)
 
 
+def test_a_revision_is_given_or_read_from_a_file_or_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REVISION", raising=False)
+    file = tmp_path / "REVISION"
+    assert read_settings(revision_file=file).served_revision == "unknown"
+    file.write_text("abc123\n")
+    assert read_settings(revision_file=file).served_revision == "abc123"
+    assert read_settings(revision="def456", revision_file=file).served_revision == "def456"
+
+
 @pytest.mark.parametrize(
     ("said", "ca_file", "meant"),
     [

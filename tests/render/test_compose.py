@@ -168,7 +168,7 @@ def test_containers_have_a_port_each(tmp_path: Path) -> None:
         ("compose.yaml", "max_connections=100", "max_connections=200"),
         ("compose.yaml", "stop_grace_period: 30s", "stop_grace_period: 10s"),
         ("compose.yaml", '--timeout-graceful-shutdown, "20"', '--timeout-graceful-shutdown, "2"'),
-        ("compose.yaml", '--timeout-worker-healthcheck, "15"', '--timeout-worker-healthcheck, "5"'),
+        ("compose.yaml", '--timeout-worker-healthcheck, "30"', '--timeout-worker-healthcheck, "5"'),
         ("compose.yaml", "127.0.0.1:8000:8000", "127.0.0.1:8000:80"),
         ("compose.yaml", "127.0.0.1:8000:8000", "0.0.0.0:8000:8000"),
         ("compose.yaml", "8000/readyz", "8080/readyz"),

@@ -134,7 +134,7 @@ def test_the_artifacts_are_valid_and_hold_the_plan(name: str, tmp_path: Path) ->
         ("render-test.service", "--workers 4", "--workers 5"),
         ("render-test.service", "TimeoutStopSec=30", "TimeoutStopSec=20"),
         ("render-test.service", "--timeout-graceful-shutdown 20", "--timeout-graceful-shutdown 10"),
-        ("render-test.service", "--timeout-worker-healthcheck 15", "--timeout-worker-healthcheck 5"),
+        ("render-test.service", "--timeout-worker-healthcheck 30", "--timeout-worker-healthcheck 5"),
         ("render-test.service", "ExecReload=/bin/kill -HUP $MAINPID", ""),
         ("render-test.service", "%d/database_url", "%d/database_uri"),
         ("render-test.service", "DATABASE_URL_FILE", "DATABASE_URI_FILE"),

@@ -7,9 +7,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app import metrics
 
 
-async def livez() -> dict[str, str]:
-    """Whether the process runs: a failing database is no reason to restart it."""
-    return {"status": "alive"}
+async def livez(request: Request) -> dict[str, str]:
+    """Whether the process runs, and which code: a failing database is no reason to restart it."""
+    return {"status": "alive", "revision": request.app.state.revision}
 
 
 async def readyz(request: Request) -> dict[str, str]:
