@@ -3,7 +3,7 @@
 # bench: what a request costs    pictures: those of docs/    release: a version that projects can be updated to
 PYTHON ?= python3
 BIN := .venv/bin
-RUN := $(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
+RUN := $(BIN)/pytest -n 5 --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled code is kept even where the environment says not to: the tests start thousands of processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -54,7 +54,6 @@ release: .venv/development
 servers:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || $(call debian,postgresql)
 	@command -v redis-server >/dev/null || $(call debian,redis-server)
-	@ls /usr/sbin/pgbouncer >/dev/null 2>&1 || command -v pgbouncer >/dev/null || $(call debian,pgbouncer)
 	@ls /usr/sbin/mariadbd >/dev/null 2>&1 || command -v mariadbd >/dev/null || $(call debian,mariadb-server)
 	@ls /usr/sbin/nginx >/dev/null 2>&1 || command -v nginx >/dev/null || $(call debian,nginx-light)
 	@command -v systemd-analyze >/dev/null || $(call debian,systemd)

@@ -41,6 +41,7 @@ class _Environment:
     """The event loop, the app and its pools."""
 
     def __init__(self) -> None:
+        _require_one_process()
         _read_secrets()
         configure_logging()
         self._loop = asyncio.new_event_loop()
@@ -68,6 +69,16 @@ class _Environment:
 def _environment() -> _Environment:
     """Made at the first event: what is open before it is shared by all that start from one snapshot or fork."""
     return _Environment()
+
+
+def _require_one_process() -> None:
+    """RuntimeError where an environment has several processes: each opens what the plan counts for an environment."""
+    processes = int(os.environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "1"))
+    if processes > 1:
+        raise RuntimeError(
+            f"Lambda Managed Instances run {processes} processes in each environment, and the pool plan (app/plan.py) "
+            "counts one. Set PerExecutionEnvironmentMaxConcurrency to 1, or run the app as a container."
+        )
 
 
 def _read_secrets() -> None:

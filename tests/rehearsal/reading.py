@@ -18,7 +18,7 @@ class Deployment:
     of nginx in front of it, if there is one.
 
     started_before and ended_before belong to a rolling rollout: how many new instances come before old ones end, and
-    how many old ones may be ending meanwhile.
+    how many old ones may be ending meanwhile. drained: how many more the platform may end of itself.
     """
 
     command: list[str]
@@ -27,6 +27,7 @@ class Deployment:
     rollout: Rollout
     started_before: int = 0
     ended_before: int = 0
+    drained: int = 0
     site: Path | None = None
 
     @property
@@ -75,6 +76,7 @@ def read_kubernetes(deploy: Path, answers: dict[str, Any]) -> Deployment:
         "rolling",
         strategy["maxSurge"],
         strategy["maxUnavailable"],
+        by_kind["PodDisruptionBudget"]["spec"]["maxUnavailable"],
     )
 
 

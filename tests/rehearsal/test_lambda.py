@@ -1,6 +1,8 @@
 """The rendered SAM template comes true on a real server that has the planned limit: peak, freeze and thaw, end."""
 
 import json
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from tests.servers.base import migrator_url
 from tests.smoke.layers import Layer, render
 from tests.wire import Proxy
 
-INSTANCES = 6
+INSTANCES = 3
 HELD_SECONDS = 3.0
 ANSWER_SECONDS = 60
 LAYERS = [
@@ -128,11 +130,7 @@ def test_a_reserved_number_of_environments_stays_within_the_plan(stage: Stage, r
     assert app.reserved_concurrency == INSTANCES
     answers: list[Future[Any]] = []
     with ExitStack() as cleanup:
-        environments = [stage.environment() for _ in range(app.reserved_concurrency)]
-        for environment in environments:
-            cleanup.callback(environment.close)
-        for environment in environments:
-            environment.wait_until_ready()
+        environments = _started(stage, cleanup)
         assert proxy.peak == 0, "a connection was open before the first event"
 
         answers += _ask_all(environments, "GET", "/readyz")
@@ -159,19 +157,27 @@ def test_a_reserved_number_of_environments_stays_within_the_plan(stage: Stage, r
             environment.thaw()
         answers += _ask_all(environments, "POST", "/items", body=True)
 
+        # An update: the environments of the old code stand idle with their connections beside those of the new one.
+        for environment in environments:
+            environment.freeze()
+        updated = _started(stage, cleanup)
+        answers += _ask_all(updated, "POST", "/items", body=True)
+        for environment in environments:
+            environment.thaw()
+
         statuses = [_status(answer) for answer in answers]
         refused = statuses.count(503)
         lost = sum(status not in (200, 201, 503) for status in statuses)
         row = Row("lambda", stage.layer.database, plan["planned_total"], proxy.peak, refused, lost)
         record(request, row)
-        assert INSTANCES <= row.peak <= row.planned
+        assert 2 * INSTANCES <= row.peak <= row.planned
         assert (row.refused, row.lost) == (0, 0), [
             answer.result() for answer in answers if _status(answer) not in (200, 201)
         ]
 
-        assert [environment.end() for environment in environments] == [0] * INSTANCES
+        assert [environment.end() for environment in environments + updated] == [0] * 2 * INSTANCES
         wait_until(lambda: proxy.open == 0, 10, "their connections are closed")
-        for environment in environments:
+        for environment in environments + updated:
             assert "Traceback" not in environment.process.log(), environment.process.log()
 
 
@@ -182,6 +188,15 @@ def test_everything_in_the_package_is_compiled_whatever_its_times(stage: Stage) 
         compiled = Path(cache_from_source(str(path))).read_bytes()
         # The flags of PEP 552: by hash, and not compared with the source.
         assert int.from_bytes(compiled[4:8], "little") == 0b01, path
+
+
+def test_several_processes_in_an_environment_are_refused(stage: Stage) -> None:
+    """As Lambda Managed Instances start them: each would open what the plan counts for all."""
+    variables = {"PYTHONPATH": str(stage.rendered.package), "AWS_LAMBDA_MAX_CONCURRENCY": "16"}
+    call = [sys.executable, "-S", "-c", "from deploy.handler import handler; handler({}, None)"]
+    done = subprocess.run(call, env=variables, capture_output=True, text=True, cwd=stage.rendered.package)
+    assert done.returncode == 1
+    assert "RuntimeError: Lambda Managed Instances run 16 processes in each environment" in done.stderr
 
 
 def test_an_environment_that_stood_still_keeps_its_connection(stage: Stage) -> None:
@@ -232,6 +247,16 @@ def test_the_cache_and_the_replica_are_reached_too(tmp_path: Path) -> None:
         assert (primary.peak, replica.peak) == (each, each)
         assert 1 <= redis.clients() <= rendered.plan["cache_plan"]["connections_per_process"]
         assert environment.end() == 0
+
+
+def _started(stage: Stage, cleanup: ExitStack) -> list[Environment]:
+    """As many environments as the template reserves, ready for events."""
+    environments = [stage.environment() for _ in range(INSTANCES)]
+    for environment in environments:
+        cleanup.callback(environment.close)
+    for environment in environments:
+        environment.wait_until_ready()
+    return environments
 
 
 def _item() -> dict[str, object]:

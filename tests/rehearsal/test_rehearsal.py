@@ -26,7 +26,7 @@ from tests.wire import Proxy
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "vm": {"instances": 2, "workers": 2, "surge": 1},
     "compose": {"instances": 2, "workers": 2},
-    "kubernetes": {"instances": 2, "workers": 2, "surge": 1},
+    "kubernetes": {"instances": 3, "workers": 1, "surge": 2},
     "cloudrun": {"instances": 2, "workers": 1},
 }
 SERVERS: dict[str, Callable[[int], Server]] = {"postgresql": PostgreSQL, "mysql": MySQL, "mongodb": MongoDB}
@@ -116,13 +116,18 @@ class Rehearsal:
         wait_for_all(self.running, lambda one: one.finished_workers() == workers, "every worker replaced")
 
     def _roll(self, old: list[Instance]) -> None:
-        """New ones first, as many as may be more; then old ones end, while as many new ones start."""
+        """New ones first, as many as may be more; then old ones end, while as many new ones start.
+
+        In the middle of the first step a host is drained: others end, too, and their successors start.
+        """
         before, ending = self.deployment.started_before, self.deployment.ended_before
         waiting = len(old)
+        drained = max(self.deployment.drained - ending, 0)  # a rollout that has pods away leaves drains the rest
         self.start(min(before, waiting))
         waiting -= before
         while old:
-            batch, old = old[: before + ending], old[before + ending :]
+            count = before + ending + drained
+            batch, old, drained = old[:count], old[count:], 0
             self.start(max(0, min(len(batch), waiting)))
             waiting -= len(batch)
             self.end(batch)

@@ -23,9 +23,9 @@ REVISION_KEYS = {
 TASK_KEYS = {"containers", "maxRetries", "serviceAccountName", "timeoutSeconds", "volumes"}
 ANNOTATIONS = {
     *("autoscaling.knative.dev/minScale", "autoscaling.knative.dev/maxScale"),
-    *("run.googleapis.com/cpu-throttling", "run.googleapis.com/execution-environment"),
-    *("run.googleapis.com/network-interfaces", "run.googleapis.com/startup-cpu-boost"),
-    "run.googleapis.com/vpc-access-egress",
+    *("run.googleapis.com/cloudsql-instances", "run.googleapis.com/cpu-throttling"),
+    *("run.googleapis.com/execution-environment", "run.googleapis.com/network-interfaces"),
+    *("run.googleapis.com/startup-cpu-boost", "run.googleapis.com/vpc-access-egress"),
 }
 
 

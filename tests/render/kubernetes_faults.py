@@ -181,8 +181,14 @@ def _plan_faults(manifests: Sequence[Manifest], values: Mapping[str, Any]) -> It
         yield f"maxSurge {rolling['maxSurge']}, maxUnavailable {rolling['maxUnavailable']}: not {values['surge']} pods"
     if spec["strategy"]["type"] != ("RollingUpdate" if values["surge"] else "Recreate"):
         yield f"strategy {spec['strategy']['type']} with a surge of {values['surge']}"
-    if values["surge"] and spec.get("minReadySeconds", 0) < grace:
+    delay = container.get("readinessProbe", {}).get("initialDelaySeconds", 0)
+    if scalers and delay + spec.get("minReadySeconds", 0) < grace:
         yield "a rollout does not wait for the pods that end"
+    for budget in of_kind(manifests, "PodDisruptionBudget"):
+        if budget["spec"].get("maxUnavailable") != 1:
+            yield f"{budget['spec'].get('maxUnavailable')} pods are drained at once, not 1"
+        if delay < grace or budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+            yield "a drain does not wait for the pods that end"
     names = [reference["configMapRef"]["name"] for reference in container["envFrom"]]
     for config in of_kind(manifests, "ConfigMap"):
         if config["metadata"]["name"] in names:

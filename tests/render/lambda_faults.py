@@ -102,8 +102,8 @@ def _secrets(template: Any, functions: dict[str, Function], values: dict[str, An
 def _numbers(template: Any, functions: dict[str, Function], values: dict[str, Any]) -> Iterator[str]:
     settings = values["settings"]
     app, migrate = functions["App"], functions["Migrate"]
-    if app.reserved_concurrency != values["processes"]:
-        yield f"App: reserved concurrency {app.reserved_concurrency}, the plan has {values['processes']} processes"
+    if app.reserved_concurrency != values["instances"]:
+        yield f"App: reserved concurrency {app.reserved_concurrency}, the plan has {values['instances']}"
     if migrate.reserved_concurrency != 1:
         yield f"Migrate: reserved concurrency {migrate.reserved_concurrency}, the plan has one run at a time"
     if migrate.timeout_seconds > LAMBDA_MOST_SECONDS:

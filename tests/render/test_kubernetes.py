@@ -153,7 +153,8 @@ def test_the_readme_has_the_numbers(case: str, built: Built) -> None:
     assert (f" opens at most {values['pooler_connections']} to the server." in text) == values["pooled"]
     if values["surge"]:
         assert f"At most {values['instances']} pod" in text
-        assert f"and {values['surge']} more during a rollout" in text
+        assert f"{values['surge']} more during a rollout" in text
+        assert ("and 1 while a node is drained" in text) == (values["surge"] % 2 == 0)
 
 
 def test_a_name_that_is_cut_is_still_one_of_kubernetes(built: Built) -> None:
@@ -171,6 +172,11 @@ def first(manifests: list[Manifest], kind: str, name: str = "render-test") -> Ma
 
 def container_of(manifests: list[Manifest], kind: str = "Deployment", name: str = "render-test") -> Manifest:
     found: Manifest = pod_of(first(manifests, kind, name))["containers"][0]
+    return found
+
+
+def app_container(manifests: list[Manifest]) -> Manifest:
+    found: Manifest = first(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     return found
 
 
@@ -319,8 +325,20 @@ PLANTED: dict[str, tuple[Plant, str]] = {
         "strategy Recreate with a surge of 2",
     ),
     "a hasty rollout": (
-        lambda ms: first(ms, "Deployment")["spec"].update(minReadySeconds=0),
+        lambda ms: app_container(ms)["readinessProbe"].update(initialDelaySeconds=0),
         "a rollout does not wait for the pods that end",
+    ),
+    "a hasty drain": (
+        lambda ms: app_container(ms)["readinessProbe"].update(initialDelaySeconds=4),
+        "a drain does not wait for the pods that end",
+    ),
+    "a drain that does not wait for readiness": (
+        lambda ms: first(ms, "PodDisruptionBudget")["spec"].update(unhealthyPodEvictionPolicy="AlwaysAllow"),
+        "a drain does not wait for the pods that end",
+    ),
+    "a wide drain": (
+        lambda ms: first(ms, "PodDisruptionBudget")["spec"].update(maxUnavailable=2),
+        "2 pods are drained at once, not 1",
     ),
     "another pool": (
         lambda ms: first(ms, "ConfigMap")["data"].update(POOL_SIZE="20"),

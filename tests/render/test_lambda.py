@@ -22,7 +22,7 @@ for _row in combinations():
     if _row["deployment"] == "lambda":
         PROJECTS.setdefault("-".join(str(_row[key]) for key in OPTIONS), _row)
 
-SMALL = {"instances": 7, "max_connections": 60}  # numbers that are not the defaults
+SMALL = {"instances": 7, "max_connections": 90}  # numbers that are not the defaults
 FULL = "postgresql-rds-proxy-True-redis"
 PLAIN = "postgresql-none-False-none"
 
@@ -65,9 +65,9 @@ UNSEEN: list[tuple[str, str, str, str]] = [
     ("rds-proxy.yaml", "!Ref DatabaseInstance", "!Ref Instance", "Ref of Instance,"),
     (
         "rds-proxy.yaml",
-        "MaxConnectionsPercent: 11",
-        "MaxConnectionsPercent: 14",
-        "may open 8 connections, the",
+        "MaxConnectionsPercent: 15",
+        "MaxConnectionsPercent: 17",
+        "may open 15 connections, the",
     ),
     ("rds-proxy.yaml", "ConnectionBorrowTimeout: 2", "ConnectionBorrowTimeout: 120", "wait for another time"),
 ]

@@ -85,11 +85,11 @@ def followed(remedy: str, answers: dict[str, Any]) -> Evaluation:
     if remedy.startswith("use at most"):
         # one process, and as many more workers as are allowed
         evaluation = evaluate(answers)
-        if "workers" not in evaluation.answers:
-            return evaluate(answers | {"instances": number})
         fewer = {key: count for key, count in {"instances": 1, "surge": 0}.items() if key in evaluation.answers}
-        overlap = evaluation.values["catalog"]["deployments"][evaluation.answers["deployment"]]["overlap"]
-        return evaluate(answers | fewer | {"workers": min(number // overlap, 512)})
+        each = evaluation.values["least_processes"]
+        if "workers" not in evaluation.answers:
+            return evaluate(answers | fewer | {"instances": number // each})
+        return evaluate(answers | fewer | {"workers": min(number // each, 512)})
     if remedy.startswith("lower reserve"):
         return evaluate(answers | {"reserve": number})
     if remedy.startswith("raise max_connections"):

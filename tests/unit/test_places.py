@@ -95,9 +95,9 @@ def test_a_server_that_hangs_up_is_not_away(resets: bool) -> None:
                     connection.close()
 
         threading.Thread(target=hang_up, daemon=True).start()
-        url = "mongodb://127.0.0.1:{}/app?directConnection=true".format(listener.getsockname()[1])
+        url = f"mongodb://127.0.0.1:{listener.getsockname()[1]}/app?directConnection=true"
         client: pymongo.MongoClient[Any]
-        with pymongo.MongoClient(url, serverSelectionTimeoutMS=700) as client, pytest.raises(PyMongoError) as raised:
+        with pymongo.MongoClient(url, serverSelectionTimeoutMS=3000) as client, pytest.raises(PyMongoError) as raised:
             client.admin.command("hello")
         assert Place(url, 27017).failure(raised.value)["failed"] == "refused"
         listener.shutdown(socket.SHUT_RDWR)

@@ -36,28 +36,30 @@ ROWS: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     ({"database": "sqlite"}, (30, 5, 6, 30, 0, 4, 2)),
     # 30 // 1 = 30, at most 6
     ({"database": "sqlite", "deployment": "compose", "workers": 1}, (30, 1, 6, 6, 24, 4, 2)),
-    # Kubernetes: a rollout has a new pod and one that ends: (4 + 2) x 1 = 6; 85 // 6 = 14, at most 12
-    ({"deployment": "kubernetes"}, (85, 6, 12, 72, 13, 8, 4)),
-    # (10 + 2) x 4 = 48; 85 // 48 = 1
-    ({"deployment": "kubernetes", "instances": 10, "workers": 4}, (85, 48, 1, 48, 37, 1, 0)),
-    # (4 + 0) x 3 = 12; 85 // 12 = 7; 7 // 3 = 2
-    ({"deployment": "kubernetes", "surge": 0, "workers": 3}, (85, 12, 7, 84, 1, 5, 2)),
-    # (4 + 2) x 1 = 6 of 3 at least: 46 // 6 = 7, of which 2 monitors: a pool of 5; 5 // 3 = 1
-    ({"database": "mongodb", "deployment": "kubernetes", "max_connections": 60}, (46, 6, 7, 42, 4, 4, 1)),
+    # Kubernetes: a rollout has a new pod and one that ends, a drain one more: (4 + 2 + 1) x 1 = 7; 85 // 7 = 12
+    ({"deployment": "kubernetes"}, (85, 7, 12, 84, 1, 8, 4)),
+    # a surge of 1 has one pod less, and a drain waits: (4 + 1) x 1 = 5; 85 // 5 = 17, at most 12
+    ({"deployment": "kubernetes", "surge": 1}, (85, 5, 12, 60, 25, 8, 4)),
+    # (10 + 2 + 1) x 4 = 52; 85 // 52 = 1
+    ({"deployment": "kubernetes", "instances": 10, "workers": 4}, (85, 52, 1, 52, 33, 1, 0)),
+    # (4 + 0 + 1) x 3 = 15; 85 // 15 = 5; 5 // 3 = 1
+    ({"deployment": "kubernetes", "surge": 0, "workers": 3}, (85, 15, 5, 75, 10, 4, 1)),
+    # (4 + 2 + 1) x 1 = 7 of 3 at least: 46 // 7 = 6, of which 2 monitors: a pool of 4; 4 // 3 = 1
+    ({"database": "mongodb", "deployment": "kubernetes", "max_connections": 60}, (46, 7, 6, 42, 4, 3, 1)),
     # a file: (1 + 0) x 1 = 1; 30 // 1 = 30, at most 6
     ({"database": "sqlite", "deployment": "kubernetes"}, (30, 1, 6, 6, 24, 4, 2)),
     # Cloud Run: two revisions side by side: 10 x 1 x 2 = 20; 85 // 20 = 4; 4 // 3 = 1
     ({"deployment": "cloudrun"}, (85, 20, 4, 80, 5, 3, 1)),
     # 3 x 4 x 2 = 24; MySQL: 151 - 0 - 10 - 2 = 139; 139 // 24 = 5; 5 // 3 = 1
     ({"database": "mysql", "deployment": "cloudrun", "instances": 3, "workers": 4}, (139, 24, 5, 120, 19, 4, 1)),
-    # Lambda: an environment serves one request at a time: 85 // 50 = 1
-    ({"deployment": "lambda"}, (85, 50, 1, 50, 35, 1, 0)),
-    # 85 // 10 = 8, at most 1
-    ({"deployment": "lambda", "instances": 10}, (85, 10, 1, 10, 75, 1, 0)),
-    # MySQL: 151 - 0 - 10 - 2 = 139; 139 // 50 = 2, at most 1
-    ({"database": "mysql", "deployment": "lambda"}, (139, 50, 1, 50, 89, 1, 0)),
-    # one connection and 2 monitors in each: 51186 // 50 = 1023, at most 3
-    ({"database": "mongodb", "deployment": "lambda"}, (51186, 50, 3, 150, 51036, 1, 0)),
+    # Lambda: environments of the old code beside the new ones: 40 x 2 = 80; 85 // 80 = 1
+    ({"deployment": "lambda"}, (85, 80, 1, 80, 5, 1, 0)),
+    # 10 x 2 = 20; 85 // 20 = 4, at most 1: an environment serves one request at a time
+    ({"deployment": "lambda", "instances": 10}, (85, 20, 1, 20, 65, 1, 0)),
+    # MySQL: 151 - 0 - 10 - 2 = 139; 139 // 80 = 1
+    ({"database": "mysql", "deployment": "lambda"}, (139, 80, 1, 80, 59, 1, 0)),
+    # one connection and 2 monitors in each: 51186 // 80 = 639, at most 3
+    ({"database": "mongodb", "deployment": "lambda"}, (51186, 80, 3, 240, 50946, 1, 0)),
 ]
 
 POOLER = "put a pooler in front (--pooler pgbouncer)"

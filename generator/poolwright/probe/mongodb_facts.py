@@ -21,7 +21,9 @@ async def gather(settings: Any, driver: str) -> Facts:
     from pymongo.errors import ServerSelectionTimeoutError
 
     connection: Any = importlib.import_module("app.db.connection")
-    options = connection.client_options(settings, time_limits=True) | {"timeoutMS": _MILLISECONDS}
+    options = connection.client_options(settings, time_limits=True)
+    # Longer than requests wait: before the driver has tried once it says no more than that it found nobody.
+    options |= {"timeoutMS": _MILLISECONDS, "serverSelectionTimeoutMS": _MILLISECONDS}
     url = urlsplit(settings.url)
     query = dict(parse_qsl(url.query))
     try:

@@ -75,7 +75,8 @@ class Place:
         if away := self._away():
             return {"failed": "unreachable", "reason": away}
         # M PyMongo: it tries again until its time is over. Which of these it meets depends on who is quicker.
-        if not _HUNG_UP.search(text) and any(isinstance(link, TimeoutError) or "Timeout" in type(link).__name__ for link in chain):
+        waited = any(isinstance(link, TimeoutError) or "Timeout" in type(link).__name__ for link in chain)
+        if waited and not _HUNG_UP.search(text):
             return {"failed": "unreachable", "reason": "it accepts connections and does not answer"}
         return {"failed": "refused", "reason": text or type(error).__name__}
 
