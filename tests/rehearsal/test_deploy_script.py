@@ -18,9 +18,9 @@ from poolwright.render import render_project
 from tests.processes import free_port, wait_until
 from tests.service import install
 
-ANSWERS = {"project_name": "rehearsal", "database": "sqlite", "deployment": "vm", "workers": 2, "reserve": 0}
+ANSWERS = {"project_name": "rehearsal", "database": "sqlite", "style": "raw", "deployment": "vm", "workers": 2}
 SYSTEMCTL = Path(__file__).with_name("systemctl.py")
-BROKEN = "raise RuntimeError('this revision does not start')\n"
+BROKEN = "\nraise RuntimeError('this revision does not start')\n"
 
 
 class Host:
@@ -39,7 +39,7 @@ class Host:
                 text = text.replace(path, f"{root}{path}")
             file.write_text(text.replace("--port 8000", f"--port {self._port}").replace(":8000", f":{self._port}"))
         self._git("init", "--quiet", "--initial-branch=main")
-        self.first = self.commit("the first version")
+        self.commit("the first version")
         subprocess.run(["git", "clone", "--quiet", self.origin, self.place], check=True)
         install(self.place, packages / "plain")
         self.settings.mkdir(parents=True)
@@ -56,11 +56,18 @@ class Host:
         python = Path(sys.executable).parent
         self._environment = {"PATH": f"{programs}:{python}:{os.environ['PATH']}", "SYSTEMD_ROOT": str(root)}
 
-    def commit(self, what: str) -> str:
-        """Commit what is in origin's folder; the revision."""
+    def commit(self, what: str, file: str = "", addition: str = "") -> str:
+        """Commit what is in origin's folder, with an addition to one of its files; the revision."""
+        if file:
+            with (self.origin / file).open("a", encoding="utf-8") as opened:
+                opened.write(addition)
         self._git("add", "--all")
         self._git("-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "-m", what)
         return self._git("rev-parse", "HEAD").strip()
+
+    def take_back(self, revision: str) -> None:
+        """Bring origin's files back to a revision, for the next commit."""
+        self._git("reset", "--quiet", "--hard", revision)
 
     def deploy(self, *revision: str, seconds: int = 60) -> subprocess.CompletedProcess[str]:
         """Run the script that the clone has."""
@@ -95,10 +102,10 @@ class Host:
         return subprocess.run(["git", *words], cwd=self.origin, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.fixture
-def host(tmp_path: Path, packages: Path) -> Iterator[Host]:
-    """A machine whose service runs the first version."""
-    made = Host(tmp_path, packages)
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Iterator[Host]:
+    """A machine whose service runs a version that each test brings a newer one to."""
+    made = Host(tmp_path_factory.mktemp("host"), packages)
     done = made.deploy()
     try:
         assert done.returncode == 0, done.stderr
@@ -107,59 +114,61 @@ def host(tmp_path: Path, packages: Path) -> Iterator[Host]:
         made.systemctl("stop", "rehearsal")
 
 
-def test_all_workers_serve_the_new_revision_when_the_script_says_so(host: Host) -> None:
+@pytest.fixture
+def served(host: Host) -> Iterator[str]:
+    """The revision that serves before a test; the next test begins with what it was made of."""
+    (revision,) = host.served()
+    yield revision
+    host.take_back(revision)
+
+
+def test_all_workers_serve_the_new_revision_when_the_script_says_so(host: Host, served: str) -> None:
     before = host.process()
-    (host.origin / "app/main.py").write_text((host.origin / "app/main.py").read_text() + "\n# changed\n")
-    new = host.commit("the second version")
+    new = host.commit("another version", "app/main.py", "\n# changed\n")
     done = host.deploy()
     assert done.returncode == 0, done.stderr
     assert host.served() == {new}
     assert host.process() == before, done.stdout  # reloaded, not restarted
 
 
-def test_code_that_does_not_start_is_no_success_and_the_way_back_is_said(host: Host) -> None:
-    main = host.origin / "app/main.py"
-    main.write_text(BROKEN + main.read_text())
-    host.commit("a broken version")
+def test_code_that_does_not_start_is_no_success_and_the_way_back_is_said(host: Host, served: str) -> None:
+    host.commit("a broken version", "app/main.py", BROKEN)
     done = host.deploy(seconds=8)
     assert done.returncode != 0
     assert "serves" not in done.stdout
-    assert f"deploy/deploy.sh {host.first}" in done.stderr
-    assert host.served() == {host.first}  # by the old workers
-    back = host.deploy(host.first)
+    assert f"deploy/deploy.sh {served}" in done.stderr
+    assert host.served() == {served}  # by the old workers
+    back = host.deploy(served)
     assert back.returncode == 0, back.stderr
-    assert host.served() == {host.first}
+    assert host.served() == {served}
 
 
-def test_a_migration_that_fails_leaves_the_old_code_serving(host: Host) -> None:
-    migrate = host.origin / "app/migrate.py"
-    migrate.write_text(BROKEN + migrate.read_text())
-    host.commit("a migration that fails")
+def test_a_migration_that_fails_leaves_the_old_code_serving(host: Host, served: str) -> None:
+    host.commit("a migration that fails", "app/migrate.py", BROKEN)
     done = host.deploy()
     assert done.returncode != 0
-    assert f"deploy/deploy.sh {host.first}" in done.stderr
-    assert host.served() == {host.first}
+    assert f"deploy/deploy.sh {served}" in done.stderr
+    assert host.served() == {served}
 
 
-@pytest.mark.parametrize("changed", ["unit", "environment", "credential"])
-def test_what_a_reload_would_not_bring_is_a_restart(host: Host, changed: str) -> None:
+@pytest.mark.parametrize("changed", ["environment", "credential", "unit"])
+def test_what_a_reload_would_not_bring_is_a_restart(host: Host, served: str, changed: str) -> None:
     before = host.process()
-    if changed == "unit":
+    if changed == "environment":
+        (host.settings / "environment").write_text("STATEMENT_TIMEOUT_SECONDS=4\n")
+    elif changed == "credential":
+        (host.settings / "database_url").write_text(f"sqlite:///{host.root}/app.db?mode=rwc")
+    else:
         unit = host.origin / "deploy/rehearsal.service"
         unit.write_text(unit.read_text().replace("--workers 2", "--workers 1"))
-    elif changed == "environment":
-        (host.settings / "environment").write_text("STATEMENT_TIMEOUT_SECONDS=4\n")
-    else:
-        (host.settings / "database_url").write_text(f"sqlite:///{host.root}/app.db?mode=rwc")
-    (host.origin / "CHANGES").write_text("more\n")
-    new = host.commit("another version")
+    new = host.commit("another version", "app/main.py", "\n# changed\n")
     done = host.deploy()
     assert done.returncode == 0, done.stderr + done.stdout
     assert host.served() == {new}
     assert host.process() != before
 
 
-def test_the_database_away_at_boot_is_waited_for(host: Host) -> None:
+def test_the_database_away_at_boot_is_waited_for(host: Host, served: str) -> None:
     """The service starts whatever the migration says, and serves when the database is there."""
     host.systemctl("stop", "rehearsal")
     database = host.root / "app.db"

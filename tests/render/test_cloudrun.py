@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from poolwright.questions import evaluate
 from poolwright.render import render_project
@@ -115,6 +116,27 @@ def test_what_is_to_fill_in_is_filled_in_by_the_readme(built: Built, tmp_path: P
         assert "here-docker.pkg.dev/mine/shop/app:7\n" in done.stdout
         assert "shop@mine.iam.gserviceaccount.com\n" in done.stdout
         assert not [word for word in PLACEHOLDERS if word in done.stdout]
+
+
+@pytest.mark.parametrize("case", ["plain", "pooler-mysql-cloudrun-none"])
+def test_cloud_sql_is_a_comment_away(case: str, built: Built) -> None:
+    project, *_ = built(case)
+    found = []
+    for name in ("service", "migrate-job"):
+        text = (project / "deploy" / f"{name}.yaml").read_text(encoding="utf-8")
+        found += list(yaml.safe_load_all(text.replace("# run.googleapis.com/cloudsql", "run.googleapis.com/cloudsql")))
+    service, job = found
+    assert faults_of(project, service, job, evaluate(CASES[case]).values) == []
+    for template in (service["spec"]["template"], job["spec"]["template"]):
+        annotations = template["metadata"]["annotations"]
+        assert annotations["run.googleapis.com/cloudsql-instances"] == "PROJECT_ID:REGION:INSTANCE"
+    assert "=/cloudsql/PROJECT_ID:REGION:INSTANCE" in readme(project)
+
+
+def test_one_instance_of_many_is_not_scraped(built: Built) -> None:
+    project, *_ = built("plain")
+    assert not (project / "deploy/alerts.yaml").exists()
+    assert "do not scrape it" in readme(project)
 
 
 def test_the_migration_comes_before_the_service(built: Built) -> None:

@@ -31,6 +31,7 @@ def faults(project: Path, values: dict[str, Any]) -> list[str]:
         *number_faults(document, values),
         *secret_faults(document, values, deploy),
         *order_faults(document),
+        *start_faults(document),
         *replica_faults(document, values, deploy),
     ]
 
@@ -98,6 +99,22 @@ def order_faults(document: dict[str, Any]) -> list[str]:
         found.append("the app starts without its schema")
     if "roles" in services and "roles" not in services["migrate"]["depends_on"]:
         found.append("the migration starts without its role")
+    return found
+
+
+def start_faults(document: dict[str, Any]) -> list[str]:
+    """Whether a server is asked where its image's first, temporary one does not listen, and logs end somewhere."""
+    services = document["services"]
+    logs = {name: service["logging"]["options"] for name, service in services.items()}
+    found = [f"the log of {name} never ends" for name, options in logs.items() if not options["max-size"]]
+    asked = services.get("database", {}).get("healthcheck", {}).get("test", [])
+    if asked[1:2] in (["pg_isready"], ["mysqladmin"]) and "--host=127.0.0.1" not in asked:
+        found.append("the database is asked at its socket")
+    for line in services.get("roles", {}).get("command", [""])[0].splitlines():
+        if line.startswith(("psql", "mysql")):
+            return [*found, "the roles are made once, whether the server is there or not"]
+        if line.startswith("until "):
+            break
     return found
 
 
@@ -187,6 +204,9 @@ def test_containers_have_a_port_each(tmp_path: Path) -> None:
         ("compose.yaml", "secrets: [migration_database_url]", "secrets: [database_url]"),
         ("compose.yaml", "file: secrets/app_password", "file: secrets/app-password"),
         ("compose.yaml", "./roles.sql", "./role.sql"),
+        ("compose.yaml", '"--host=127.0.0.1", ', ""),
+        ("compose.yaml", "until pg_isready --quiet; do sleep 1; done", ":"),
+        ("compose.yaml", "max-size: 10m", "max-size: null"),
         ("secrets.sh", "keep app_migrator_password", "keep migrator_password"),
     ],
 )

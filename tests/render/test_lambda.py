@@ -1,6 +1,7 @@
 """The files for AWS Lambda: what cfn-lint says, and what it does not see."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -147,6 +148,19 @@ def test_the_package_is_made_for_the_functions_python(projects: dict[str, tuple[
     (command,) = [line.split("$(")[1].split(")")[0] for line in script.splitlines() if "PACKAGE_PYTHON" in line]
     found = subprocess.run(["bash", "-c", command], cwd=project, capture_output=True, text=True, check=True).stdout
     assert found.strip() == values["catalog"]["deployments"]["lambda"]["python"]
+
+
+def test_the_package_has_the_authorities_of_all_that_it_connects_to(
+    projects: dict[str, tuple[Path, dict[str, Any]]],
+) -> None:
+    """RDS Proxy for the app, and the instance, whose certificate another authority signed, for the migration."""
+    for project, values in projects.values():
+        (command,) = re.findall(
+            r"^    curl --fail (.*) > deploy/database-ca.pem$", (project / "deploy/README.md").read_text("utf-8"), re.M
+        )
+        authorities = {url.split("/")[2] for url in command.split()}
+        rds, proxy = "truststore.pki.rds.amazonaws.com", "www.amazontrust.com"
+        assert authorities == ({rds, proxy} if values["pooler"] == "rds-proxy" else {rds})
 
 
 def test_only_this_deployment_needs_mangum(projects: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ def test_the_tree_is_as_expected(project: Path) -> None:
     assert all(name.startswith(AXES) for name in found - COMMON)
 
 
+def test_the_way_back_is_said(project: Path) -> None:
+    text = (project / "deploy/README.md").read_text(encoding="utf-8")
+    assert "\nBack: " in text
+    assert "The schema stays as it is" in text
+
+
 def test_no_template_syntax_is_left(project: Path) -> None:
     for name in files(project):
         if name.endswith(".mako"):

@@ -142,6 +142,7 @@ class PostgreSQL(Server):
             for grant in (
                 "REVOKE ALL ON DATABASE {} FROM PUBLIC",
                 "GRANT CONNECT ON DATABASE {} TO app, app_migrator, owner",
+                "GRANT CREATE ON DATABASE {} TO app_owner",
             ):
                 connection.execute(sql.SQL(grant).format(sql.Identifier(name)))
         return name
