@@ -3,7 +3,7 @@
 # bench: what a request costs    pictures: those of docs/    release: a version that projects can be updated to
 PYTHON ?= python3
 BIN := .venv/bin
-RUN := $(BIN)/pytest -n 5 --dist loadgroup --no-loadscope-reorder
+RUN := $(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled code is kept even where the environment says not to: the tests start thousands of processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -11,16 +11,20 @@ export PYTHONDONTWRITEBYTECODE :=
 # Install the Debian packages of $(1), as root or by sudo.
 debian = $(if $(filter 0,$(shell id -u)),,sudo) sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $(1)'
 
-.PHONY: demo test test-all faults rehearse lint matrix bench pictures release servers clean
+.PHONY: demo test test-all tests faults rehearse lint matrix bench pictures release servers clean
 
 demo: $(BIN)/poolwright
 	$(BIN)/python scripts/demo.py
 
-test: .venv/development servers lint
-	$(RUN) --durations 10 $(PYTEST)
+# The linters and the tests at the same time: neither keeps both cores of a small machine busy at its beginning.
+test: .venv/development servers
+	@$(MAKE) --no-print-directory --jobs 2 lint tests
 
-test-all: .venv/development servers lint
-	$(RUN) --durations 10 --all-combinations $(PYTEST)
+test-all: .venv/development servers
+	@$(MAKE) --no-print-directory --jobs 2 lint tests PYTEST="--all-combinations $(PYTEST)"
+
+tests: .venv/development servers
+	$(RUN) --durations 10 $(PYTEST)
 
 # Only the tests of faults; writes the table layer x fault, which `test` prints, into the README.
 faults: .venv/development servers

@@ -46,6 +46,7 @@ def access(project: Path, secured_server: Server) -> Access:
 
 
 @pytest.mark.fault("password")
+@pytest.mark.each_driver  # which gets the password from one reader of URLs, whatever the style
 @pytest.mark.databases("postgresql", "mysql", "mongodb")
 def test_a_password_can_hold_characters_that_urls_use(
     project: Path, access: Access, start_service: StartService

@@ -10,8 +10,9 @@ from poolwright.render import render_project
 from tests.servers import MySQL, OracleMySQL, PostgreSQL
 from tests.service import install, migrate
 
+pytestmark = pytest.mark.xdist_group("managed-roles")  # one process unpacks the other versions
+
 DRIVERS = {"postgresql": "asyncpg", "mysql": "asyncmy"}
-VERSIONS = [None, 16, 18]  # None: that of this machine
 # What Amazon RDS gives its first user, without SUPER and what replaces it.
 # D https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html (2026-11)
 MYSQL_PRIVILEGES = """
@@ -31,8 +32,11 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, packages: Path) -> P
     return tmp_path / "project"
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("is_superuser", [False, True], ids=["first-user", "superuser"])
+@pytest.mark.parametrize(
+    ("version", "is_superuser"),  # None: the version of this machine
+    [(None, True), (None, False), (16, False), (18, False)],
+    ids=["superuser", "first-user", "first-user-16", "first-user-18"],
+)
 def test_the_roles_are_made_and_can_do_their_work_and_no_more(
     version: int | None, is_superuser: bool, project: Path
 ) -> None:
