@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import signal
+import threading
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -51,18 +52,34 @@ class _Environment:
         self._loop.run_until_complete(self._lifespan.__aenter__())
         # Mangum's own lifespan would open and close the pools for every request.
         self._answer = Mangum(app, lifespan="off")
-        signal.signal(signal.SIGTERM, self._leave)
+        self._leave_at_the_end()
 
     def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # First what the loop missed while it stood still, such as the end of a connection.
         self._loop.run_until_complete(asyncio.sleep(0))
         return self._answer(event, context)
 
-    def _leave(self, *_: object) -> None:
+    def _leave_at_the_end(self) -> None:
+        """Have a thread wait for SIGTERM.
+
+        The main thread waits for the next event, and Python's own handlers run in it alone: where another thread gets
+        the signal, or it comes a moment before that wait begins, the handler would not run before there is an event.
+        """
+        arrived, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told)  # where the number of each signal is written that has a handler
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        threading.Thread(target=self._leave, args=[arrived], daemon=True).start()
+
+    def _leave(self, arrived: int) -> None:
         """Close the pools and end: a connection that nobody closes keeps its place in the server until that notices."""
-        if not self._loop.is_running():
-            self._loop.run_until_complete(self._lifespan.__aexit__(None, None, None))
-        os._exit(0)  # sys.exit would wait for the thread in which the runtime waits for the next event
+        while os.read(arrived, 1)[0] != signal.SIGTERM:
+            pass
+        try:
+            if not self._loop.is_running():
+                self._loop.run_until_complete(self._lifespan.__aexit__(None, None, None))
+        finally:
+            os._exit(0)  # sys.exit would wait for the thread in which the runtime waits for the next event
 
 
 @cache
