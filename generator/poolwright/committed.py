@@ -116,10 +116,13 @@ def _changed(directory: Path, variables: Mapping[str, str], runs_filters: bool) 
     """What differs from the last commit, relative to the directory; a renamed file as "old -> new"."""
     status = ["status", "--porcelain", "-z", "--untracked-files=normal", "--renames", "--", "."]
     inside = prefix(directory)
-    found, entries = [], iter(git(directory, *status, variables=variables).split("\0")[:-1])
+    lines = git(directory, *status, variables=variables).split("\0")[:-1]
+    modified = [os.path.relpath(line[3:], inside or ".") for line in lines if line[:2] == " M"]
+    skipped = set() if runs_filters else _filtered(directory, modified)
+    found, entries = [], iter(lines)
     for line in entries:
         letters, path = line[:2], os.path.relpath(line[3:], inside or ".")
-        if letters == " M" and not runs_filters and _filtered(directory, [path]):
+        if letters == " M" and path in skipped:
             continue
         if letters == "??" and Path(path).name == "uv.lock":
             continue  # what the first `uv sync` makes, and no template has: an update cannot touch it

@@ -10,10 +10,15 @@ from poolwright.children import run
 from poolwright.errors import PoolwrightError
 
 _TIMEOUT_SECONDS = 20
-_NO_PROGRAMS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "commit.gpgSign=false")
-_SETTINGS = (*_NO_PROGRAMS, "gc.auto=0", "advice.detachedHead=false")
-_COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
-_NO_FILES = ("core.excludesFile=/dev/null", "core.attributesFile=/dev/null")  # else those of ~/.config/git
+_SETTINGS = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "commit.gpgSign": "false",
+    "gc.auto": "0",
+    "advice.detachedHead": "false",
+}
+_COMMAND = ["git", *(word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}"))]
+_NO_FILES = {"core.excludesFile": "/dev/null", "core.attributesFile": "/dev/null"}  # else those of ~/.config/git
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
 _NOBODY = {"NAME": "Poolwright", "EMAIL": "poolwright@localhost"}
 
@@ -41,12 +46,11 @@ def isolated(*settings: tuple[str, str]) -> dict[str, str]:
     settings: git's, by name, beside those that all of ours have; a name may come more than once.
     Whatever line endings, prefixes, filters or hooks somebody set for all repositories would reach what is rendered.
     """
-    own = [(name, value) for name, _, value in (text.partition("=") for text in (*_SETTINGS, *_NO_FILES))]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TEMPLATE_DIR": ""}
     variables |= {"GIT_ATTR_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     variables |= {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in _NOBODY.items()}
-    return with_settings(variables, [*own, *settings])
+    return with_settings(variables, [*_SETTINGS.items(), *_NO_FILES.items(), *settings])
 
 
 def with_settings(variables: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
