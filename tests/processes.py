@@ -151,7 +151,7 @@ class Process:
                 os.kill(child, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        wait_until(lambda: not any(map(_alive, children)), 10, "children of a killed process end")
+        wait_until(lambda: not any(map(is_alive, children)), 10, "children of a killed process end")
 
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20) -> None:
         """Ask with a signal, kill after `seconds`."""
@@ -172,7 +172,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     return _state(pid) not in "ZX"
 
 

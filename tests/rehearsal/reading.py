@@ -8,6 +8,7 @@ from typing import Any, Literal
 import yaml
 
 from tests.render.manifests import kustomize
+from tests.units import read_unit
 
 Rollout = Literal["reload", "stop first", "rolling", "side by side"]
 
@@ -43,13 +44,12 @@ def read(deployment: str, project: Path, answers: dict[str, Any]) -> Deployment:
 def read_vm(deploy: Path, answers: dict[str, Any]) -> Deployment:
     """The unit is one host's; how many hosts there are, only the answers say."""
     (file,) = (path for path in deploy.glob("*.service") if not path.stem.endswith("-migrate"))
-    lines = [line.partition("=") for line in file.read_text(encoding="utf-8").splitlines()]
-    unit = {key: value for key, _, value in lines}
-    pairs = [value.partition("=") for key, _, value in lines if key == "Environment"]
-    assert "HUP" in unit["ExecReload"]
+    unit = read_unit(file)
+    (start,), (reload,) = unit["ExecStart"], unit["ExecReload"]
+    assert "HUP" in reload
     return Deployment(
-        bare(shlex.split(unit["ExecStart"])),
-        kept({name: value for name, _, value in pairs}),
+        bare(shlex.split(start)),
+        kept(dict(pair.split("=", 1) for pair in unit["Environment"])),
         answers["instances"],
         "reload",
         site=deploy / "nginx.conf",

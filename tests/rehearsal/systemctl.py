@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """What deploy.sh asks of systemd, done with the real commands of the real units, in a root of the test's own.
 
-It stands in PATH as `systemctl`. SYSTEMD_ROOT has etc/systemd/system with the units, and run/ for what each runs with:
-its credentials, its process id, when it was started, its log.
+A script in PATH runs it as `systemctl`. SYSTEMD_ROOT has etc/systemd/system with the units, and run/ for what each runs
+with: its credentials, its process id, when it was started, its log.
 """
 
 import os
@@ -14,6 +13,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.processes import is_alive
+from tests.units import read_unit
+
 ROOT = Path(os.environ["SYSTEMD_ROOT"])
 STOP_SECONDS = 30
 
@@ -22,18 +24,14 @@ class Unit:
     def __init__(self, name: str) -> None:
         self._run = ROOT / "run" / name
         self._run.mkdir(parents=True, exist_ok=True)
-        self._values: dict[str, list[str]] = {}
-        for line in (ROOT / f"etc/systemd/system/{name}.service").read_text(encoding="utf-8").splitlines():
-            if "=" in line and not line.startswith("#"):
-                key, _, value = line.partition("=")
-                self._values.setdefault(key, []).append(value)
+        self._values = read_unit(ROOT / f"etc/systemd/system/{name}.service")
 
     @property
     def process(self) -> int:
         """The id of its main process, or 0 while it does not run."""
         file = self._run / "pid"
         pid = int(file.read_text()) if file.exists() else 0
-        return pid if pid and self._is_alive(pid) else 0
+        return pid if pid and is_alive(pid) else 0
 
     @property
     def started(self) -> str:
@@ -66,7 +64,7 @@ class Unit:
         if pid:
             os.kill(pid, signal.SIGTERM)
             deadline = time.monotonic() + STOP_SECONDS
-            while self._is_alive(pid):
+            while is_alive(pid):
                 if time.monotonic() > deadline:
                     os.killpg(pid, signal.SIGKILL)
                 time.sleep(0.05)
@@ -92,19 +90,10 @@ class Unit:
         runtime = self._run / "runtime"
         for name in self._values.get("RuntimeDirectory", []):
             (runtime / name).mkdir(parents=True, exist_ok=True)
-        places = {"%d": str(credentials), "%t": str(runtime)}
-        for name, value in given.items():
-            for mark, place in places.items():
-                given[name] = given[name].replace(mark, place) if mark in value else given[name]
+        places = {"%d": credentials, "%t": runtime}
+        for mark, place in places.items():
+            given = {name: value.replace(mark, str(place)) for name, value in given.items()}
         return {"PATH": os.environ["PATH"], **given}
-
-    @staticmethod
-    def _is_alive(pid: int) -> bool:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return False
-        return state != "Z"
 
 
 def main(verb: str, *rest: str) -> int:

@@ -4,7 +4,6 @@ Only systemd is a stand-in (systemctl.py) that runs the units' own commands; pat
 """
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from tests.processes import free_port, wait_until
 from tests.service import install
 
 ANSWERS = {"project_name": "rehearsal", "database": "sqlite", "style": "raw", "deployment": "vm", "workers": 2}
-SYSTEMCTL = Path(__file__).with_name("systemctl.py")
+REPOSITORY = Path(__file__).resolve().parents[2]
+SYSTEMCTL = f"#!/bin/sh\nPYTHONPATH='{REPOSITORY}' exec '{sys.executable}' -P -m tests.rehearsal.systemctl \"$@\"\n"
 BROKEN = "\nraise RuntimeError('this revision does not start')\n"
 
 
@@ -49,12 +49,11 @@ class Host:
             (self.settings / secret).write_text(f"sqlite:///{root}/app.db")
         programs = root / "bin"
         programs.mkdir()
-        shutil.copy(SYSTEMCTL, programs / "systemctl")
+        (programs / "systemctl").write_text(SYSTEMCTL)
         (programs / "uv").write_text("#!/bin/sh\n")  # the packages are there
         for program in programs.iterdir():
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        python = Path(sys.executable).parent
-        self._environment = {"PATH": f"{programs}:{python}:{os.environ['PATH']}", "SYSTEMD_ROOT": str(root)}
+        self._environment = {"PATH": f"{programs}:{os.environ['PATH']}", "SYSTEMD_ROOT": str(root)}
 
     def commit(self, what: str, file: str = "", addition: str = "") -> str:
         """Commit what is in origin's folder, with an addition to one of its files; the revision."""

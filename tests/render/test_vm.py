@@ -9,23 +9,12 @@ import pytest
 
 from tests.render.artifacts import complaints, deployed_by, rendered, spoil
 from tests.servers.nginx import configuration
+from tests.units import read_unit
 
 pytestmark = pytest.mark.xdist_group("render")
 
 TARGETS = ["sysinit", "basic", "network-online", "shutdown", "multi-user"]
 PROGRAMS = ["opt/render-test/.venv/bin/uvicorn", "opt/render-test/.venv/bin/python", "bin/kill"]
-
-Unit = dict[str, list[str]]
-
-
-def read_unit(file: Path) -> Unit:
-    """Each key of a unit with its values, in order."""
-    found: Unit = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if "=" in line and not line.startswith("#"):
-            key, _, value = line.partition("=")
-            found.setdefault(key, []).append(value)
-    return found
 
 
 def faults(project: Path, values: dict[str, Any], scratch: Path) -> list[str]:
