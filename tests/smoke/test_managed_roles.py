@@ -8,7 +8,9 @@ import pytest
 
 from poolwright.render import render_project
 from tests.servers import MySQL, OracleMySQL, PostgreSQL
+from tests.servers.base import with_user
 from tests.service import install, migrate
+from tests.smoke.test_roles import DENIED
 
 pytestmark = pytest.mark.xdist_group("managed-roles")  # one process unpacks the other versions
 
@@ -46,17 +48,15 @@ def test_the_roles_are_made_and_can_do_their_work_and_no_more(
         server.run(f"CREATE DATABASE app OWNER {user}")
         for _ in range(2):
             server.run_file(project / "deploy/roles.sql", "app", user)
-        migrator = server.url("app").replace("app@", "app_migrator@")
         for _ in range(2):
-            migrate(project, migrator)
+            migrate(project, server.url("app"))
         server.run_file(project / "deploy/roles.sql", "app", user)  # once more, when there are tables
 
         def refuses(role: str, statement: str, database: str = "app") -> bool:
-            url = server.url(database).replace("app@", f"{role}@")
             try:
-                with psycopg.connect(url, autocommit=True) as connection:
+                with psycopg.connect(with_user(server.url(database), role), autocommit=True) as connection:
                     connection.execute(statement.encode())
-            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+            except DENIED:
                 return True
             except psycopg.OperationalError as error:
                 return "permission denied for database" in str(error)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.processes import wait_until
 from tests.servers import PgBouncer, PostgreSQL
+from tests.servers.base import with_user
 from tests.service import Service, migrate
 from tests.smoke.layers import Layer, render
 from tests.smoke.traffic import Json, assert_unavailable, item_fields, new_item, parallel, sold
@@ -97,7 +98,7 @@ def test_a_migration_that_changes_a_type_fails_no_request(
             # More often than a driver takes to prepare a statement.
             assert {client.get(f"/items/{item['id']}").status_code for _ in range(10)} == {200}
             alter = f"ALTER TABLE items ALTER COLUMN name TYPE varchar({length})"
-            with psycopg.connect(roles_server.url(pooled_database).replace("app@", "postgres@")) as administrator:
+            with psycopg.connect(with_user(roles_server.url(pooled_database), "postgres")) as administrator:
                 administrator.execute(alter.encode())
         assert client.get("/items").status_code == 200
 
