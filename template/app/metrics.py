@@ -7,7 +7,7 @@ all of them, whichever answers it. Without it a scrape shows the one process tha
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 
 from fastapi.concurrency import run_in_threadpool
 from prometheus_client import (
@@ -64,6 +64,12 @@ _POOL_WAIT_SECONDS = Histogram(
 _PROCESSES = Gauge(
     "app_processes", "Processes that serve, by the revision of their code.", ["revision"], multiprocess_mode="livesum"
 )
+_START = Gauge(
+    "app_start_time_seconds",
+    "When the process that has served longest began to, since 1970.",
+    ["revision"],
+    multiprocess_mode="livemin",
+)
 REQUEST_SECONDS = Histogram(
     "http_request_seconds",
     "How long requests took.",
@@ -73,8 +79,9 @@ REQUEST_SECONDS = Histogram(
 
 
 def count_process(revision: str) -> None:
-    """Show that this process serves, with a revision of the code; `forget_process` takes it back."""
+    """Show that this process serves from now on, with a revision of the code; `forget_process` takes it back."""
     _PROCESSES.labels(revision).set(1)
+    _START.labels(revision).set(time())
 
 
 class PoolMetrics:

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,11 @@ async def test_the_metrics_show_the_pool(client: AsyncClient, database: Database
 async def test_liveness_and_metrics_tell_the_revision(client: AsyncClient, app: FastAPI) -> None:
     assert (await client.get("/livez")).json() == {"status": "alive", "revision": app.state.revision}
     families = text_string_to_metric_families((await client.get("/metrics")).text)
-    (processes,) = [sample for family in families for sample in family.samples if sample.name == "app_processes"]
-    assert (processes.labels, processes.value) == ({"revision": app.state.revision}, 1)
+    samples = {sample.name: sample for family in families for sample in family.samples}
+    processes, start = samples["app_processes"], samples["app_start_time_seconds"]
+    assert processes.labels == start.labels == {"revision": app.state.revision}
+    assert processes.value == 1
+    assert 0 < time.time() - start.value < 3600
 
 
 async def test_the_event_loop_is_free_while_a_thread_reads_the_files_of_all_workers(

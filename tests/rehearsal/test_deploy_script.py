@@ -94,6 +94,12 @@ class Host:
         """The id of the service's main process."""
         return (self.root / "run/rehearsal/pid").read_text()
 
+    def workers(self) -> set[str]:
+        """The ids of the processes that serve."""
+        main = Path("/proc", self.process())
+        children = (main / "task" / main.name / "children").read_text().split()
+        return {child for child in children if b"spawn_main" in Path("/proc", child, "cmdline").read_bytes()}
+
     def _get(self, path: str) -> httpx2.Response:
         return httpx2.get(f"http://127.0.0.1:{self._port}{path}")
 
@@ -140,6 +146,15 @@ def test_code_that_does_not_start_is_no_success_and_the_way_back_is_said(host: H
     back = host.deploy(served)
     assert back.returncode == 0, back.stderr
     assert host.served() == {served}
+
+
+def test_the_revision_that_serves_is_brought_again_by_new_workers(host: Host, served: str) -> None:
+    """Those of before say the same revision, and the next deployment's code would be imported by their successors."""
+    before = host.workers()
+    done = host.deploy(served)
+    assert done.returncode == 0, done.stderr
+    assert len(host.workers()) == len(before)
+    assert not host.workers() & before
 
 
 def test_a_migration_that_fails_leaves_the_old_code_serving(host: Host, served: str) -> None:
