@@ -10,6 +10,8 @@ import yaml
 
 #: What a render reads, relative to the template's root.
 SOURCES = ("copier.yml", "template", "generator/poolwright/catalog.yml", "generator/poolwright/rules.jinja")
+#: Names of what tools leave in a checkout, which belongs to no template.
+CACHES = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv")
 
 _PACKAGE = Path(__file__).resolve().parent
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is

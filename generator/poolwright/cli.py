@@ -119,7 +119,7 @@ def new(
 
     with report.progress(f"Rendering {target.name}", quiet=quiet):
         if dry_run:
-            files = render.list_files(evaluation.answers)
+            files = render.list_files(evaluation)
         else:
             files = render.render_project(
                 evaluation.answers, target, git=not no_git, force=force, when_written=interrupts.ignore

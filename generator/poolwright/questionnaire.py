@@ -1,6 +1,7 @@
 """copier.yml with its templates compiled, rendered as copier renders them but without importing it."""
 
 import difflib
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import yaml
 from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -45,7 +47,8 @@ class Questionnaire:
         options = dict(settings["envops"])
         options["undefined"] = getattr(jinja2, options["undefined"].removeprefix("jinja2."))
         loader = jinja2.FileSystemLoader(template)
-        self._environment = SandboxedEnvironment(loader=loader, auto_reload=False, **options)
+        self._environment = SandboxedEnvironment(loader=loader, auto_reload=False, cache_size=-1, **options)
+        self._environment.filters |= _FILTERS
         self._compiled: dict[str, jinja2.Template] = {}
 
     @cached_property
@@ -128,8 +131,12 @@ class Questionnaire:
             raise InvalidAnswer(key, fault)
 
     def rendered(self, text: str, values: Mapping[str, Any]) -> str:
-        """A text of the template's files with the values filled in."""
+        """A text of the template's files, or a name of one, with the values filled in."""
         return str(self._render(text, values))
+
+    def rendered_file(self, path: str, values: Mapping[str, Any]) -> str:
+        """A file of the template, by its path relative to it, with the values filled in."""
+        return self._environment.get_template(path).render(values)
 
     def decided_by(self, key: str) -> set[str]:
         """The questions and values that the choices and the validator of a question read, also through values."""
@@ -179,4 +186,10 @@ def _to_bool(value: Any) -> bool:
     return word in _TRUE or word not in _FALSE | {"", "~", "null", "none"}
 
 
+def _to_nice_yaml(value: Any, indent: int) -> str:
+    return str(yaml.dump(value, indent=indent, allow_unicode=True, default_flow_style=False))
+
+
+#: Those of copier's, beyond jinja's own, that the template uses.
+_FILTERS: dict[str, Callable[..., Any]] = {"basename": posixpath.basename, "to_nice_yaml": _to_nice_yaml}
 _CASTS: dict[str, Callable[[Any], Any]] = {"bool": _to_bool, "int": int, "str": str, "yaml": _parsed}

@@ -60,6 +60,11 @@ def rendered(text: str, evaluation: Evaluation, template: Path) -> str:
     return _questionnaire(template).rendered(text, evaluation.values)
 
 
+def rendered_file(path: str, evaluation: Evaluation, template: Path, more: Mapping[str, Any]) -> str:
+    """A file of a template, by its path relative to it, with the values of the answers and some more."""
+    return _questionnaire(template).rendered_file(path, {**evaluation.values, **more})
+
+
 def carry_over(
     stored: Mapping[str, Any], changes: Mapping[str, Any], template: Path
 ) -> tuple[Evaluation, dict[str, str]]:

@@ -5,33 +5,23 @@ catalog anew. `python -m poolwright.quick_copier ARGUMENT...` is `copier ARGUMEN
 """
 
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import copier
 import jinja2
 import yaml
 from copier import _user_data as user_data
-from plumbum import local
 
 _compile = jinja2.Environment.compile
 _compiled: dict[tuple[object, ...], Any] = {}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # of libyaml, where PyYAML was built with it
 
 
-def run_copy(source: Path, project: Path, data: Mapping[str, Any]) -> None:
-    """Render the template in a folder with these answers, whatever settings the user has; raises what copier raises."""
-    with _quick(), local.env(PATH=""):  # hides git, which copier would start once for every file
-        settings = copier.Settings()
-        copier.run_copy(str(source), project, dict(data), settings=settings, defaults=True, overwrite=True, quiet=True)
-
-
 @contextmanager
-def _quick() -> Iterator[None]:
+def quickened() -> Iterator[None]:
     """While entered, copier compiles and parses each text once in this process."""
     with ExitStack() as stack:
         native: Any = user_data.CAST_STR_TO_NATIVE
@@ -68,5 +58,5 @@ def _parsed(text: str) -> Any:
 
 
 if __name__ == "__main__":
-    with _quick():
+    with quickened():
         runpy.run_module("copier", run_name="__main__", alter_sys=True)

@@ -1,22 +1,21 @@
-"""A project written to disk by copier: whole or not at all."""
+"""A project written to disk as copier would write it, in a fraction of its time: whole or not at all."""
 
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from poolwright import catalog, releases
+from poolwright import catalog, releases, rendered
 from poolwright.errors import PoolwrightError, TargetExists, UsageError
 from poolwright.git import start_repository
 from poolwright.interrupts import cleaned_by, uninterrupted
 from poolwright.moving import Undo, undone
-from poolwright.questions import evaluate
-
-_CACHES = shutil.ignore_patterns("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv")
+from poolwright.questions import Evaluation, evaluate
 
 
 def render_project(
@@ -32,16 +31,15 @@ def render_project(
     `target` must be missing or an empty directory; with `force` it may hold files: the template's replace them, others
     stay. Missing parents are made. Nothing is left of a render that fails or is stopped; `when_written` is called at
     the moment after which it can no longer be stopped. Raises InvalidAnswer, PlanDoesNotFit, TargetExists, and
-    PoolwrightError where the disk or copier refuses.
+    PoolwrightError where the disk refuses.
     """
-    given = evaluate(answers).require_fit().answers
+    evaluation = evaluate(answers).require_fit()
     target = Path(os.path.abspath(target))
     check_target(target, force=force)
     try:
         with _stage(target) as stage:
             project = stage / "project" / target.name
-            render_from(catalog.root(), releases.own_tag(), given, stage / "source", project)
-            files = _files(project)
+            files = render_from(catalog.root(), releases.own_tag(), evaluation, project)
             if git:
                 start_repository(project, target)
             _publish(project, target, when_written)
@@ -50,15 +48,9 @@ def render_project(
     return files
 
 
-def list_files(answers: Mapping[str, Any]) -> list[str]:
-    """The files that a render would write, sorted; everything is rendered to a temporary folder and removed."""
-    given = evaluate(answers).require_fit().answers
-    import tempfile
-
-    target = Path(tempfile.gettempdir()) / "project"
-    with _stage(target) as stage:
-        render_from(catalog.root(), releases.own_tag(), given, stage / "source", stage / "project")
-        return _files(stage / "project")
+def list_files(evaluation: Evaluation) -> list[str]:
+    """The files that a render would write, relative to the project, sorted."""
+    return sorted(name for _, name in rendered.files(evaluation.require_fit(), catalog.root()))
 
 
 def check_target(target: Path, *, force: bool = False) -> None:
@@ -104,26 +96,27 @@ def _stage(target: Path) -> Iterator[Path]:
         yield stage
 
 
-def render_from(template: Path, tag: str | None, given: Mapping[str, Any], source: Path, project: Path) -> None:
-    """Render the template in a folder into `project`, with copier, from a copy that this makes at `source`.
+def render_from(template: Path, tag: str | None, evaluation: Evaluation, project: Path) -> list[str]:
+    """Render the template in a folder into `project`, which is missing; its files, relative to it, sorted.
 
-    So neither a checkout's state nor a path is recorded; `tag` is the release that the project can be updated from,
-    None where the template is unreleased. Raises OSError, and PoolwrightError where copier refuses.
+    Neither a checkout's state nor a path is recorded; `tag` is the release that the project can be updated from, None
+    where the template is unreleased. Raises OSError, and PoolwrightError where the template cannot be rendered.
     """
-    copy_sources(template, source)
-    for path in source.rglob("*"):
-        path.chmod(path.stat().st_mode | 0o200)  # an installed package may be read-only, a project must not be
-
-    from poolwright.quick_copier import run_copy  # not above: it takes long to import
-
     recorded = {"_src_path": catalog.distribution().repository} | ({} if tag is None else {"_commit": tag})
-    data = {**given, "_origin": recorded}
+    files = []
     try:
-        run_copy(source, project, data)
+        for source, name in rendered.files(evaluation, template):
+            place = project / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(rendered.content(source, evaluation, template, recorded))
+            # An installed package may be read-only, a project must not be.
+            place.chmod(stat.S_IMODE(source.stat().st_mode) | stat.S_IWUSR)
+            files.append(name)
     except OSError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever an expression of a template does
         raise PoolwrightError(f"The template cannot be rendered: {error}") from error
+    return sorted(files)
 
 
 def copy_sources(template: Path, target: Path) -> None:
@@ -132,13 +125,9 @@ def copy_sources(template: Path, target: Path) -> None:
         origin, copied = template / name, target / name
         copied.parent.mkdir(parents=True, exist_ok=True)
         if origin.is_dir():
-            shutil.copytree(origin, copied, ignore=_CACHES)
+            shutil.copytree(origin, copied, ignore=shutil.ignore_patterns(*catalog.CACHES))
         else:
             shutil.copy(origin, copied)
-
-
-def _files(project: Path) -> list[str]:
-    return sorted(path.relative_to(project).as_posix() for path in project.rglob("*") if not path.is_dir())
 
 
 def _publish(project: Path, target: Path, when_written: Callable[[], None]) -> None:

@@ -1,20 +1,24 @@
-"""What the files of a project were rendered from, beside the answers that it stores now.
+"""What a template's files become with answers, and what the files of a project were rendered from.
 
 Somebody may have changed the answers file by hand: then the numbers in the files are those of the answers before.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from poolwright.catalog import CACHES
 from poolwright.flags import ANSWERS_FILE
-from poolwright.questions import Evaluation, rendered
+from poolwright.questions import Evaluation, rendered, rendered_file
 
 PLAN_FILE = "app/plan.py"
 #: Files of every project that hold most of what follows from the answers.
 TELLING = (PLAN_FILE, "README.md", "pyproject.toml", ".env.example")
-_SUFFIX = ".jinja"
+#: copier.yml's _subdirectory and _templates_suffix.
+FOLDER, SUFFIX = "template", ".jinja"
 _ASSIGNED = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*) = (?P<value>.+)")
 _TOLD = re.compile(r"# (?P<name>[a-z_]+): (?P<value>.+)")
 
@@ -76,24 +80,43 @@ def best(
     return found
 
 
-def paths(evaluation: Evaluation, template: Path) -> Iterator[str]:
-    """The files that a template renders for the answers, relative to the project."""
-    root = template / "template"
-    for file in sorted(root.rglob("*")):
-        if file.is_dir() and not file.is_symlink():
-            continue
-        parts = file.relative_to(root).parts
-        names = [ANSWERS_FILE if "_copier_conf" in part else rendered(part, evaluation, template) for part in parts]
-        if all(name.removesuffix(_SUFFIX) for name in names):
-            yield "/".join(names).removesuffix(_SUFFIX)
+def files(evaluation: Evaluation, template: Path) -> Iterator[tuple[Path, str]]:
+    """The files that a template renders for the answers: each source, and what it becomes, relative to the project."""
+    root = template / FOLDER
+
+    @cache
+    def name_of(part: str) -> str:
+        return ANSWERS_FILE if "_copier_conf" in part else rendered(part, evaluation, template)
+
+    for source in _sources(root):
+        names = [name_of(part) for part in source.relative_to(root).parts]
+        if all(name.removesuffix(SUFFIX) for name in names):
+            yield source, "/".join(names).removesuffix(SUFFIX)
+
+
+def content(source: Path, evaluation: Evaluation, template: Path, recorded: Mapping[str, str]) -> bytes:
+    """What a source of `files` becomes; `recorded`: what the answers file says of the template."""
+    if source.suffix != SUFFIX:
+        return source.read_bytes()
+    more = {"_copier_answers": evaluation.answers, "_origin": recorded}
+    return rendered_file(source.relative_to(template).as_posix(), evaluation, template, more).encode()
+
+
+def _sources(root: Path) -> list[Path]:
+    found = (path for path in root.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path for path in found if not any(map(_is_cache, path.relative_to(root).parts)))
+
+
+def _is_cache(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in CACHES)
 
 
 def _rendered(path: str, evaluation: Evaluation, template: Path) -> str | None:
     """The text of a file whose name the answers do not change; None where the template has none such."""
-    file = template / "template" / path
+    file = template / FOLDER / path
     if file.is_file():
         return file.read_text(encoding="utf-8")
-    source = file.with_name(file.name + _SUFFIX)
+    source = file.with_name(file.name + SUFFIX)
     return rendered(source.read_text(encoding="utf-8"), evaluation, template) if source.is_file() else None
 
 

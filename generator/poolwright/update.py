@@ -182,7 +182,7 @@ def _tag(found: stored.Stored) -> str:
 def _require_own_folders(update: Update, copy: WorkingCopy) -> None:
     """UsageError where a file of the template would be written beyond a link of the project, or below a file."""
     of_release = ((update.before, update.project.tag), (update.after, update.to))
-    files = {path for evaluation, tag in of_release for path in rendered.paths(evaluation, update.stage / tag)}
+    files = {name for evaluation, tag in of_release for _, name in rendered.files(evaluation, update.stage / tag)}
     folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
     if found := sorted(folders & copy.before.keys() - copy.links.keys()):
         raise UsageError(
@@ -234,5 +234,5 @@ def _edited(update: Update, copy: WorkingCopy) -> list[str]:
         return []
     made = update.stage / "made"
     template = update.stage / update.project.tag
-    render_from(template, update.project.tag, update.before.answers, update.stage / "source", made)
+    render_from(template, update.project.tag, update.before, made)
     return copy.differing(copy.deleted, made)

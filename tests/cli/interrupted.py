@@ -12,13 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import copier
-import plumbum
-
 from poolwright import interrupts, render, report
 from poolwright.cli import run
 
-PRELOADED = (copier, plumbum, render, report)
+PRELOADED = (render, report)
 EVENTS = {"os.mkdir", "os.rename", "os.rmdir", "os.chmod", "shutil.copyfile", "shutil.rmtree", "subprocess.Popen"}
 ALWAYS = {"os.rename", "subprocess.Popen"}
 
@@ -72,7 +69,7 @@ def quiet_run(folder: Path, arguments: list[str]) -> int:
 
 def main() -> None:
     folder, report_path, step = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    # The forks inherit what copier compiles here.
+    # The forks inherit what is compiled here.
     with tempfile.TemporaryDirectory(dir=report_path.parent) as warm:
         render.render_project({"database": "sqlite"}, Path(warm) / "project")
     lines = try_all(folder, step, sys.argv[4:])

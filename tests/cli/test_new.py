@@ -36,7 +36,7 @@ def test_the_printed_command_makes_the_same_project_again(poolwright: Poolwright
     assert words[:3] == ["poolwright", "new", "it's"]
     (tmp_path / "it's").rename(tmp_path / "before")
     assert poolwright(*words[1:]).code == 0
-    for name in list_files({"database": "sqlite", "project_name": "shop"}):
+    for name in list_files(evaluate({"database": "sqlite", "project_name": "shop"})):
         assert (tmp_path / "it's" / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
 
 
@@ -67,7 +67,7 @@ def test_a_dry_run_lists_the_files_and_writes_nothing(poolwright: Poolwright, tm
     done = poolwright("new", "a/shop", *SQLITE, "-n", TMPDIR=str(tmp_path))
     assert done.code == 0
     assert [line.strip() for line in done.out.splitlines() if line.startswith("  ")][:-1] == list_files(
-        {"database": "sqlite", "project_name": "shop"}
+        evaluate({"database": "sqlite", "project_name": "shop"})
     )
     assert left_in(tmp_path) == []
 

@@ -1,4 +1,4 @@
-"""Plain copier, from a clone, renders what the command renders from its own copy of the template."""
+"""copier, the judge of our own renderer: the same files, bytes and modes."""
 
 import shutil
 import subprocess
@@ -6,12 +6,21 @@ from pathlib import Path
 
 import copier
 import pytest
+from plumbum import local
 
+from poolwright import catalog, releases
 from poolwright.catalog import SOURCES
-from poolwright.render import render_project
+from poolwright.quick_copier import quickened
+from poolwright.render import copy_sources, render_project
+from tests.render.conftest import COMBINATIONS, Projects
 from tests.render.test_projects import files
 
 ROOT = Path(__file__).resolve().parents[2]
+# `make test` has every layer, and every deployment with every pooler.
+JUDGED = [
+    name if name.startswith(("options-", "pooler-")) else pytest.param(name, marks=pytest.mark.beyond_cover)
+    for name in COMBINATIONS
+]
 IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
 
 
@@ -47,3 +56,34 @@ def test_plain_copier_renders_the_same_bytes(clone: Path, tmp_path: Path, answer
         for project in (ours, plain)
     ]
     assert answered[0] == answered[1]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without a repository, from which copier records no commit."""
+    folder = tmp_path_factory.mktemp("source")
+    copy_sources(catalog.root(), folder)
+    return folder
+
+
+def tree(project: Path) -> dict[str, tuple[int, bytes | None]]:
+    """The mode of each file and folder, and the bytes of each file."""
+    return {
+        path.relative_to(project).as_posix(): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None)
+        for path in project.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("combination", JUDGED)
+def test_copier_renders_the_same_bytes_and_modes(
+    combination: str, projects: Projects, source: Path, tmp_path: Path
+) -> None:
+    origin = {"_src_path": catalog.distribution().repository}
+    if tag := releases.own_tag():
+        origin["_commit"] = tag
+    data = {**COMBINATIONS[combination], "project_name": "render-test", "_origin": origin}
+    with quickened(), local.env(PATH=""):  # hides git, which copier would start once for every file
+        copier.run_copy(str(source), tmp_path / "made", data, settings=copier.Settings(), defaults=True, quiet=True)
+    ours = tree(projects[combination])
+    assert len(ours) > 50
+    assert ours == tree(tmp_path / "made")

@@ -79,7 +79,7 @@ def render(tag: str, answers: Mapping[str, Any], project: Path, scratch: Path) -
     work.mkdir(parents=True)
     template = unpacked(tag, work / "template")
     evaluation, _ = carry_over({**PROJECT, **answers}, {}, template)
-    render_from(template, tag, evaluation.answers, work / "source", project)
+    render_from(template, tag, evaluation, project)
     return evaluation.answers
 
 

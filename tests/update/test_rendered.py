@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from poolwright import releases
+from poolwright import releases, rendered
 from poolwright.questions import Evaluation, evaluate_stored
-from poolwright.rendered import PLAN_FILE, best, corrected, differences, paths
+from poolwright.rendered import PLAN_FILE, best, corrected, differences
 from poolwright.stored import text
 from tests.update.projects import files, render
 
@@ -27,7 +27,7 @@ def test_a_plan_of_other_answers_is_found_and_corrected(tag: str, database: str,
     assert found["processes"] == ("1 x (4 + 1) = 5", "1 x (7 + 1) = 8")
     own = "\n# mine\nOWN = 1\n"
     assert corrected(old + own, after, template) == new + own
-    assert sorted(paths(before, template)) == sorted(files(tmp_path / "then"))
+    assert sorted(name for _, name in rendered.files(before, template)) == sorted(files(tmp_path / "then"))
 
     def from_which(files: dict[str, str | None]) -> Evaluation:
         return best([before], after, template, files)
