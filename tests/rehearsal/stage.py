@@ -91,6 +91,7 @@ class Load:
         self._clients = clients
         self._tasks: dict[Instance, list[asyncio.Task[None]]] = {}
         self._ending: set[Instance] = set()
+        self._killed: set[Instance] = set()
         self._unanswered: Counter[Instance] = Counter()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -109,6 +110,11 @@ class Load:
     def drain(self, instances: Sequence[Instance]) -> None:
         """Ask these instances nothing new, as a balancer that takes them out."""
         self._ending.update(instances)
+
+    def give_up(self, instances: Sequence[Instance]) -> None:
+        """Ask these instances nothing new, and forgive them: they are about to be killed."""
+        self._killed.update(instances)
+        self.drain(instances)
 
     def unanswered(self, instance: Instance) -> int:
         """How many requests to an instance are on the way or with it."""
@@ -139,10 +145,11 @@ class Load:
                 try:
                     status = (await client.get("/items", params={"limit": 1})).status_code
                 except httpx2.TransportError as error:
-                    self.lost.append(repr(error))
+                    if instance not in self._killed:
+                        self.lost.append(repr(error))
                 else:
                     self.answers[status] += 1
-                    if status not in (200, 503):
+                    if status not in (200, 503) and instance not in self._killed:
                         self.lost.append(f"status {status}")
                 finally:
                     self._unanswered[instance] -= 1

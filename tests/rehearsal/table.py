@@ -15,14 +15,18 @@ MARK = "<!-- rehearsal: made by make rehearse -->"
 
 @dataclass(frozen=True)
 class Row:
-    """planned and peak: connections to the server at once; refused: connections that the server refused (on Lambda,
-    requests that found none); lost: requests without an answer, or with another error.
+    """planned: connections to the server at once; peak: the most in a rollout, whatever else the platform does in it;
+    crash: while an instance that was killed starts again; drain: while the platform empties a host, "-" where it does
+    not. refused: connections that the server refused (on Lambda, requests that found none); lost: requests without an
+    answer, or with another error, but for those of the instance that was killed.
     """
 
     deployment: str
     database: str
     planned: int
     peak: int
+    crash: int
+    drain: int | str
     refused: int
     lost: int
 

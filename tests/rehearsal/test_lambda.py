@@ -143,6 +143,17 @@ def test_a_reserved_number_of_environments_stays_within_the_plan(stage: Stage, r
             wait_until(lambda: server.active(stage.database) == INSTANCES, 20, f"{INSTANCES} requests hold one each")
         answers += _all_done(held)
         assert proxy.opened == opened, "a request opened a connection of its own"
+        steady = proxy.peak
+
+        # One is killed with its connection in use, and its successor answers.
+        proxy.peak = proxy.open
+        with server.blocked(stage.database, HELD_SECONDS):
+            environments[0].request("POST", "/items", _item())
+            wait_until(lambda: server.active(stage.database) == 1, 20, "a request holds a connection")
+            environments[0].close()
+        environments[0] = _start(stage, cleanup)
+        answers += _ask_all(environments, "POST", "/items", body=True)
+        crash, proxy.peak = proxy.peak, max(steady, proxy.peak)
 
         # Frozen, with the server killed and started meanwhile.
         for environment in environments:
@@ -168,9 +179,10 @@ def test_a_reserved_number_of_environments_stays_within_the_plan(stage: Stage, r
         statuses = [_status(answer) for answer in answers]
         refused = statuses.count(503)
         lost = sum(status not in (200, 201, 503) for status in statuses)
-        row = Row("lambda", stage.layer.database, plan["planned_total"], proxy.peak, refused, lost)
+        row = Row("lambda", stage.layer.database, plan["planned_total"], proxy.peak, crash, "-", refused, lost)
         record(request, row)
         assert 2 * INSTANCES <= row.peak <= row.planned
+        assert INSTANCES <= row.crash <= row.planned
         assert (row.refused, row.lost) == (0, 0), [
             answer.result() for answer in answers if _status(answer) not in (200, 201)
         ]
@@ -251,12 +263,16 @@ def test_the_cache_and_the_replica_are_reached_too(tmp_path: Path) -> None:
 
 def _started(stage: Stage, cleanup: ExitStack) -> list[Environment]:
     """As many environments as the template reserves, ready for events."""
-    environments = [stage.environment() for _ in range(INSTANCES)]
-    for environment in environments:
-        cleanup.callback(environment.close)
+    environments = [_start(stage, cleanup) for _ in range(INSTANCES)]
     for environment in environments:
         environment.wait_until_ready()
     return environments
+
+
+def _start(stage: Stage, cleanup: ExitStack) -> Environment:
+    environment = stage.environment()
+    cleanup.callback(environment.close)
+    return environment
 
 
 def _item() -> dict[str, object]:

@@ -7,6 +7,7 @@ blocked by the server, so that the surge shows.
 import re
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ class Rehearsal:
         self.proxy = Proxy(server.port, server.conversation)
         self._project = project
         self.running: list[Instance] = []
+        self.peaks: dict[str, int] = {}
         # Several times as many as the pools have connections: every pool fills, whichever worker takes a request.
         self.load = Load(clients or 3 * self.deployment.workers * self.pool)
 
@@ -87,6 +89,37 @@ class Rehearsal:
         for instance in old:
             instance.ended()
             self.running.remove(instance)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Note the most connections that are open at once while entered."""
+        self.proxy.peak = self.proxy.open
+        yield
+        self.peaks[name] = self.proxy.peak
+
+    def crash(self) -> None:
+        """Kill an instance with all of its connections in use, and start it again at once, until all are in use again.
+
+        What its statements wait for is over with it: how long the server goes on with them, where they have to wait, is
+        a fault of its own (tests/smoke).
+        """
+        victim = self.running[0]
+        with self.server.held(self.database):
+            self.hold_all()
+            self.load.give_up([victim])
+            victim.process.kill_tree()
+        self.running.remove(victim)
+        victim.stop()
+        self.load.settle([victim])
+        self.start(1)
+        with self.server.held(self.database):
+            self.hold_all()
+
+    def drain(self) -> None:
+        """Empty hosts as far as the deployment lets the platform: instances end while their successors start."""
+        old = self.running[: self.deployment.drained]
+        self.start(len(old))
+        self.end(old)
 
     def roll_out(self) -> None:
         """Replace every process as the deployment does."""
@@ -134,7 +167,9 @@ class Rehearsal:
 
     def row(self, deployment: str, database: str) -> Row:
         refused = self.server.refused_connections() - self.refused_before
-        return Row(deployment, database, self.planned, self.proxy.peak, refused, len(self.load.lost))
+        drain = self.peaks.get("drain", "-")
+        lost = len(self.load.lost)
+        return Row(deployment, database, self.planned, self.peaks["rollout"], self.peaks["crash"], drain, refused, lost)
 
     def close(self) -> None:
         self.load.close()
@@ -182,7 +217,13 @@ def test_a_deployment_keeps_to_its_plan(
     rehearsal = Rehearsal(project, answers, server)
     try:
         rehearsal.start(rehearsal.deployment.instances)
-        rehearsal.roll_out()
+        with rehearsal.phase("crash"):
+            rehearsal.crash()
+        if rehearsal.deployment.drained:
+            with rehearsal.phase("drain"):
+                rehearsal.drain()
+        with rehearsal.phase("rollout"):
+            rehearsal.roll_out()
         rehearsal.end(list(rehearsal.running))
     finally:
         rehearsal.close()
@@ -192,6 +233,7 @@ def test_a_deployment_keeps_to_its_plan(
     assert row.refused == 0
     # All pools of all processes were full at once, those of the rollout too: more than that would be more than planned.
     assert row.peak == row.planned
+    assert all(rehearsal.pool < peak <= row.planned for peak in rehearsal.peaks.values()), row
     assert rehearsal.load.answers[200] > 0
 
 
@@ -217,11 +259,9 @@ def test_a_plan_that_is_too_big_is_found(
         with server.held(rehearsal.database):
             rehearsal.start(1)
             wait_until(lambda: server.refused_connections() > rehearsal.refused_before, 60, "the server refuses one")
+        assert rehearsal.proxy.peak > rehearsal.planned
     finally:
         rehearsal.close()
-    row = rehearsal.row("compose", database)
-    assert row.refused > 0
-    assert row.peak > row.planned
 
 
 def spoil_plan(file: Path, size: int) -> None:
