@@ -1,5 +1,6 @@
 """What to type after a project is made: its first commands, and the one that makes it again."""
 
+import errno
 import os
 import pwd
 import shlex
@@ -72,7 +73,7 @@ def _as_user(user: str) -> str:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(_PROBE_SECONDS)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(("127.0.0.1", port)) in (0, errno.ECONNRESET)  # hung up on: by somebody
 
 
 def command(evaluation: Evaluation, target: Path) -> str:

@@ -99,5 +99,7 @@ def test_a_server_that_hangs_up_is_not_away(resets: bool) -> None:
         client: pymongo.MongoClient[Any]
         with pymongo.MongoClient(url, serverSelectionTimeoutMS=3000) as client, pytest.raises(PyMongoError) as raised:
             client.admin.command("hello")
-        assert Place(url, 27017).failure(raised.value)["failed"] == "refused"
+        place = Place(url, 27017)
+        # Whether one is hung up on while it still connects is a matter of microseconds.
+        assert {place.failure(raised.value)["failed"] for _ in range(100)} == {"refused"}
         listener.shutdown(socket.SHUT_RDWR)

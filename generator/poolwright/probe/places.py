@@ -100,6 +100,8 @@ class Place:
                 reason = "its name is not known"
             except TimeoutError:
                 reason = f"no answer within {_SECONDS:g} s"
+            except ConnectionResetError:
+                return ""  # by somebody, who hung up while this was still connecting
             except OSError:
                 reason = "nobody listens there"
             else:
