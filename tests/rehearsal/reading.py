@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 import yaml
 
+from poolwright.questions import evaluate
+from tests import bicep
+from tests.render.azure_faults import PARAMETERS
 from tests.render.manifests import kustomize
 from tests.units import read_unit
 
@@ -19,7 +22,8 @@ class Deployment:
     of nginx in front of it, if there is one.
 
     started_before and ended_before belong to a rolling rollout: how many new instances come before old ones end, and
-    how many old ones may be ending meanwhile. drained: how many more the platform may end of itself.
+    how many old ones may be ending meanwhile. drained: how many more the platform may end of itself, or, of each side
+    of two that stand side by side, start.
     """
 
     command: list[str]
@@ -92,7 +96,27 @@ def read_cloudrun(deploy: Path, answers: dict[str, Any]) -> Deployment:
     )
 
 
-READERS = {"vm": read_vm, "compose": read_compose, "kubernetes": read_kubernetes, "cloudrun": read_cloudrun}
+def read_azure(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    """How many replicas the platform may start beyond the maximum, only the plan says."""
+    app = bicep.read(deploy / "main.bicep", **PARAMETERS)["app"].body["properties"]
+    assert app["configuration"]["activeRevisionsMode"] == "Single"
+    (container,) = app["template"]["containers"]
+    return Deployment(
+        bare(container["command"]),
+        kept({variable["name"]: variable["value"] for variable in container["env"]}),
+        app["template"]["scale"]["maxReplicas"],
+        "side by side",
+        drained=evaluate(answers).values["drains"],
+    )
+
+
+READERS = {
+    "vm": read_vm,
+    "compose": read_compose,
+    "kubernetes": read_kubernetes,
+    "cloudrun": read_cloudrun,
+    "azure": read_azure,
+}
 
 
 def bare(command: list[str]) -> list[str]:

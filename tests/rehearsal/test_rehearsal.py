@@ -29,9 +29,10 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "compose": {"instances": 2, "workers": 2},
     "kubernetes": {"instances": 3, "workers": 1, "surge": 2},
     "cloudrun": {"instances": 2, "workers": 1},
+    "azure": {"instances": 2, "workers": 1},
 }
 SERVERS: dict[str, Callable[[int], Server]] = {"postgresql": PostgreSQL, "mysql": MySQL, "mongodb": MongoDB}
-COVER = {"vm": "postgresql", "compose": "mysql", "kubernetes": "mongodb", "cloudrun": "postgresql"}
+COVER = {"vm": "postgresql", "compose": "mysql", "kubernetes": "mongodb", "cloudrun": "postgresql", "azure": "mysql"}
 LIMIT = 40  # of the server: max_connections
 
 
@@ -123,8 +124,10 @@ class Rehearsal:
 
     def roll_out(self) -> None:
         """Replace every process as the deployment does."""
-        old = list(self.running)
         kind = self.deployment.rollout
+        if kind == "side by side":
+            self.start(self.deployment.drained)
+        old = list(self.running)
         if kind == "reload":
             self._reload()
         elif kind == "stop first":

@@ -52,6 +52,10 @@ ROWS: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     ({"deployment": "cloudrun"}, (85, 20, 4, 80, 5, 3, 1)),
     # 3 x 4 x 2 = 24; MySQL: 151 - 0 - 10 - 2 = 139; 139 // 24 = 5; 5 // 3 = 1
     ({"database": "mysql", "deployment": "cloudrun", "instances": 3, "workers": 4}, (139, 24, 5, 120, 19, 4, 1)),
+    # Azure Container Apps: two revisions, each with a replica beyond its maximum: (10 + 1) x 1 x 2 = 22; 85 // 22 = 3
+    ({"deployment": "azure"}, (85, 22, 3, 66, 19, 2, 1)),
+    # (3 + 1) x 4 x 2 = 32; MySQL: 139 // 32 = 4; 4 // 3 = 1
+    ({"database": "mysql", "deployment": "azure", "instances": 3, "workers": 4}, (139, 32, 4, 128, 11, 3, 1)),
     # Lambda: environments of the old code beside the new ones: 40 x 2 = 80; 85 // 80 = 1
     ({"deployment": "lambda"}, (85, 80, 1, 80, 5, 1, 0)),
     # 10 x 2 = 20; 85 // 20 = 4, at most 1: an environment serves one request at a time
@@ -89,6 +93,11 @@ MISFITS: list[tuple[dict[str, Any], tuple[int, int, list[str]]]] = [
     (
         {"deployment": "cloudrun", "instances": 45},
         (90, 85, ["use at most 84 processes", "lower reserve to 5", "raise max_connections to 105", POOLER]),
+    ),
+    # (21 + 1) x 2 x 2 = 88 > 85, which carries 84; 88 + 15 = 103
+    (
+        {"deployment": "azure", "instances": 21, "workers": 2},
+        (88, 85, ["use at most 84 processes", "lower reserve to 7", "raise max_connections to 103", POOLER]),
     ),
     # 51.3 million processes: no limit that can be answered carries them
     (
@@ -258,6 +267,8 @@ def test_connections_are_recycled_before_the_shortest_idle_timeout() -> None:
         ("kubernetes", (2, 15, 20, 20)),
         # 8 of the 10 s between SIGTERM and SIGKILL; 8 x 75 % = 6
         ("cloudrun", (2, 6, 8, 8)),
+        # of the 30 s that terminationGracePeriodSeconds says
+        ("azure", (2, 15, 20, 20)),
     ],
 )
 def test_no_request_outlives_the_stop_of_its_deployment(deployment: str, expected: tuple[int, ...]) -> None:
