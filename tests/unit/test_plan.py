@@ -248,6 +248,20 @@ def test_rollout_surge_counts_against_the_limit() -> None:
     assert evaluate({"surge": 3}).values["processes"] == calm + 3
 
 
+@pytest.mark.parametrize(
+    ("answers", "arithmetic"),
+    [
+        ({}, "1 x (4 + 1) = 5"),
+        ({"deployment": "kubernetes"}, "(4 + 2 + 1) x 1 = 7"),
+        ({"deployment": "cloudrun"}, "10 x 1 x 2 = 20"),
+        ({"deployment": "azure"}, "(10 + 1) x 1 x 2 = 22"),
+    ],
+)
+def test_the_arithmetic_of_the_processes_has_each_factor(answers: dict[str, Any], arithmetic: str) -> None:
+    told = {row["value"]: row["arithmetic"] for row in evaluate(answers).values["why"]}
+    assert told["processes"] == arithmetic
+
+
 def test_waiting_requests_are_bounded_by_the_pool() -> None:
     # 8 + 4 connections x 8
     assert evaluate({}).values["settings"]["pool_max_waiting"] == 96
