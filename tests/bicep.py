@@ -1,8 +1,8 @@
 """Bicep files as plain data: read by tree-sitter's grammar, and evaluated as far as our templates go.
 
 Not Bicep's compiler, which was found in no package of PyPI, npm or Debian: the grammar says what is Bicep's syntax,
-and this refuses what it does not know. A value that only Azure can tell stays as its expression: {"$": "identity.id"}, or
-"${identity.id}" within a text.
+and this refuses what it does not know. A value that only Azure can tell stays as its expression:
+{"$": "identity.id"}, or "${identity.id}" within a text.
 """
 
 from collections.abc import Iterator, Mapping
