@@ -241,7 +241,7 @@ PLANTED: dict[str, tuple[str, str, str]] = {
     "a name of capitals": (
         "name: 'render-test-migrate'",
         "name: 'render-test-Migrate'",
-        "takes no name render-test-Mig",
+        "takes no name render-test-Migrate",
     ),
     "a long name": ("name: 'render-test-migrate'", f"name: '{'m' * 32}'", "the platform takes no name mmmm"),
     "a misspelt property": ("maxReplicas:", "maxReplica:", "template.scale: no property maxReplica"),
@@ -268,7 +268,7 @@ PLANTED: dict[str, tuple[str, str, str]] = {
     "a secret's value": (
         "keyVaultUrl: '${vault.properties.vaultUri}secrets/redis-url'",
         "value: 'redis'",
-        "is no refer",
+        "is no reference",
     ),
     "another secret": ("vaultUri}secrets/redis-url", "vaultUri}secrets/redis", "is another secret of the vault"),
     "a secret that is no file": ("            { secretRef: 'redis-url', path: 'redis_url' }\n", "", "is not both"),
@@ -296,7 +296,7 @@ PLANTED: dict[str, tuple[str, str, str]] = {
     "another number of workers": (
         "            '--workers'\n            '1'",
         "            '--workers'\n            '2'",
-        "2 work",
+        "2 workers, not 1",
     ),
     "the default rule": ("concurrentRequests: '", "concurrentRequests: '10", "requests a second"),
     "a job that runs of itself": ("triggerType: 'Manual'", "triggerType: 'Schedule'", "runs of itself"),
