@@ -305,7 +305,7 @@ PLANTED: dict[str, tuple[str, str, str]] = {
     "another image": (
         "          name: 'migrate'\n          image: image",
         "          name: 'migrate'\n          image: 'x'",
-        "ano",
+        "another image than the app",
     ),
 }
 
