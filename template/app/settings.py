@@ -1,5 +1,6 @@
 """The settings of the app, read from the environment and from `.env`."""
 
+import os
 import sys
 from pathlib import Path
 from textwrap import shorten
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(gt=0)] = 2 * 1024 * 1024
     api_docs: bool = True  # whether /docs, /redoc and /openapi.json are there
     revision: str | None = None  # of the code; a deployment gives it, and asks which one serves
+    revision_variable: str | None = None  # the name of another variable that holds it, which wins
     revision_file: Path = Path("REVISION")  # without revision: a file that holds it
 
     @model_validator(mode="after")
@@ -122,6 +124,8 @@ class Settings(BaseSettings):
     @property
     def served_revision(self) -> str:
         """The revision of the code that this process runs, or "unknown"."""
+        if self.revision_variable is not None and (named := os.environ.get(self.revision_variable)):
+            return named
         if self.revision is not None:
             return self.revision
         try:

@@ -49,6 +49,13 @@ def test_a_revision_is_given_or_read_from_a_file_or_unknown(tmp_path: Path, monk
     assert read_settings(revision="def456", revision_file=file).served_revision == "def456"
 
 
+def test_a_revision_in_a_variable_of_the_platforms_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVISION", "unknown")  # as an image has it that nobody gave one
+    monkeypatch.setenv("PLATFORM_COMMIT", "abc123")
+    assert read_settings(revision_variable="PLATFORM_COMMIT").served_revision == "abc123"
+    assert read_settings(revision_variable="NO_COMMIT").served_revision == "unknown"
+
+
 @pytest.mark.parametrize(
     ("said", "ca_file", "meant"),
     [
