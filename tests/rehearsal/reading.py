@@ -9,6 +9,7 @@ import yaml
 
 from poolwright.questions import evaluate
 from tests import bicep
+from tests.render import fly_faults, render_faults
 from tests.render.azure_faults import PARAMETERS
 from tests.render.manifests import kustomize
 from tests.units import read_unit
@@ -110,12 +111,36 @@ def read_azure(deploy: Path, answers: dict[str, Any]) -> Deployment:
     )
 
 
+def read_fly(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    """fly.toml, which has no place for the number of Machines: what the README makes."""
+    config = fly_faults.read_config(deploy.parent)
+    assert config["deploy"]["strategy"] == "rolling"
+    return Deployment(
+        bare(fly_faults.command(config)),
+        kept(config["env"]),
+        fly_faults.scale_count((deploy / "README.md").read_text(encoding="utf-8")),
+        "stop first",
+    )
+
+
+def read_render(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    (service,) = render_faults.read_blueprint(deploy.parent)["services"]
+    return Deployment(
+        bare(shlex.split(service["dockerCommand"])),
+        kept(render_faults.variables(service)),
+        service["numInstances"],
+        "side by side",
+    )
+
+
 READERS = {
     "vm": read_vm,
     "compose": read_compose,
     "kubernetes": read_kubernetes,
     "cloudrun": read_cloudrun,
     "azure": read_azure,
+    "fly": read_fly,
+    "render": read_render,
 }
 
 

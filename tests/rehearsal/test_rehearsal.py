@@ -30,9 +30,19 @@ DEPLOYMENTS: dict[str, dict[str, Any]] = {
     "kubernetes": {"instances": 3, "workers": 1, "surge": 2},
     "cloudrun": {"instances": 2, "workers": 1},
     "azure": {"instances": 2, "workers": 1},
+    "fly": {"instances": 3, "workers": 1},
+    "render": {"instances": 2, "workers": 1},
 }
 SERVERS: dict[str, Callable[[int], Server]] = {"postgresql": PostgreSQL, "mysql": MySQL, "mongodb": MongoDB}
-COVER = {"vm": "postgresql", "compose": "mysql", "kubernetes": "mongodb", "cloudrun": "postgresql", "azure": "mysql"}
+COVER = {
+    "vm": "postgresql",
+    "compose": "mysql",
+    "kubernetes": "mongodb",
+    "cloudrun": "postgresql",
+    "azure": "mysql",
+    "fly": "mysql",
+    "render": "mongodb",
+}
 LIMIT = 40  # of the server: max_connections
 
 

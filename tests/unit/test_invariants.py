@@ -11,7 +11,6 @@ from poolwright.questions import Evaluation, combinations, evaluate
 
 COUNTS = {
     "workers": st.integers(1, 512) | st.integers(1, 12),
-    "instances": st.integers(1, 100000) | st.integers(1, 8),
     "surge": st.integers(0, 10000) | st.integers(0, 3),
     "max_connections": st.integers(0, 1_000_000) | st.integers(0, 500),
     "reserve": st.integers(-1, 1_000_000) | st.integers(-1, 30),
@@ -22,8 +21,10 @@ COUNTS = {
 def answer_sets(draw: st.DrawFn) -> dict[str, Any]:
     """A valid combination with valid counts for the questions that it asks."""
     chosen: dict[str, Any] = draw(st.sampled_from(list(combinations())))
-    asked = evaluate(chosen).answers
-    return chosen | {key: draw(counts) for key, counts in COUNTS.items() if key in asked}
+    evaluation = evaluate(chosen)
+    most = evaluation.values["catalog"]["deployments"][chosen["deployment"]].get("instances_limit", 100_000)
+    counts = COUNTS | {"instances": st.integers(1, most) | st.integers(1, 8)}
+    return chosen | {key: draw(numbers) for key, numbers in counts.items() if key in evaluation.answers}
 
 
 @given(answer_sets())

@@ -29,6 +29,7 @@ LIMITS = {
     "supabase-micro": (60, 3),
     "atlas-m10": (1500, 10),
     "digitalocean-postgresql-1gb": (25, 3),
+    "render-8gb": (200, 10),
     # 65 % of 2^30 / 9531392 = 73.2, of 2^30 / 12582880 = 55.5, of 2^30 / 25165760 = 27.7
     "rds-postgresql-db.t4g.micro": (73, 9),
     "rds-mysql-db.t4g.micro": (55, 0),

@@ -56,6 +56,14 @@ ROWS: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     ({"deployment": "azure"}, (85, 22, 3, 66, 19, 2, 1)),
     # (3 + 1) x 4 x 2 = 32; MySQL: 139 // 32 = 4; 4 // 3 = 1
     ({"database": "mysql", "deployment": "azure", "instances": 3, "workers": 4}, (139, 32, 4, 128, 11, 3, 1)),
+    # Fly.io: a Machine stops before it starts again: 4 x 1 = 4; 85 // 4 = 21, at most 12; 12 // 3 = 4
+    ({"deployment": "fly"}, (85, 4, 12, 48, 37, 8, 4)),
+    # 10 x 2 = 20; 139 // 20 = 6; 6 // 3 = 2
+    ({"database": "mysql", "deployment": "fly", "instances": 10, "workers": 2}, (139, 20, 6, 120, 19, 4, 2)),
+    # Render: the new instances beside the old ones: 2 x 1 x 2 = 4
+    ({"deployment": "render"}, (85, 4, 12, 48, 37, 8, 4)),
+    # 5 x 2 x 2 = 20; 85 // 20 = 4; 4 // 3 = 1
+    ({"deployment": "render", "instances": 5, "workers": 2}, (85, 20, 4, 80, 5, 3, 1)),
     # Lambda: environments of the old code beside the new ones: 40 x 2 = 80; 85 // 80 = 1
     ({"deployment": "lambda"}, (85, 80, 1, 80, 5, 1, 0)),
     # 10 x 2 = 20; 85 // 20 = 4, at most 1: an environment serves one request at a time
@@ -279,6 +287,8 @@ def test_connections_are_recycled_before_the_shortest_idle_timeout() -> None:
         ("vm", (2, 15, 20, 20)),
         ("compose", (2, 15, 20, 20)),
         ("kubernetes", (2, 15, 20, 20)),
+        ("fly", (2, 15, 20, 20)),
+        ("render", (2, 15, 20, 20)),
         # 8 of the 10 s between SIGTERM and SIGKILL; 8 x 75 % = 6
         ("cloudrun", (2, 6, 8, 8)),
         # of the 30 s that terminationGracePeriodSeconds says
