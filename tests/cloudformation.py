@@ -1,5 +1,10 @@
-"""CloudFormation and SAM templates as plain data, with the short tags (!Ref, !Sub, ...) written out."""
+"""CloudFormation and SAM templates: as plain data, with the short tags (!Ref, !Sub, ...) written out, and linted."""
 
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +12,7 @@ from typing import Any
 import yaml
 
 Json = dict[str, Any]
+PSEUDO = {"AccountId", "NoValue", "NotificationARNs", "Partition", "Region", "StackId", "StackName", "URLSuffix"}
 
 
 class Loader(yaml.SafeLoader):
@@ -68,3 +74,51 @@ def functions(template: Json) -> dict[str, Function]:
 def _variables(properties: Json) -> Json:
     variables: Json = properties.get("Environment", {}).get("Variables", {})
     return variables
+
+
+def lint(*paths: Path) -> dict[Path, list[str]]:
+    """What cfn-lint says of each file."""
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--template", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found: dict[Path, list[str]] = {path: [] for path in paths}
+    for match in json.loads(done.stdout):
+        found[Path(match["Filename"])].append(match["Message"])
+    assert done.returncode == 0 or any(found.values()), done.stderr
+    return found
+
+
+def undefined_names(template: Any) -> list[str]:
+    """Names that !Ref, !GetAtt, !Sub, !If and Condition use and the template does not define."""
+    resources = set(template["Resources"])
+    names = resources | set(template.get("Parameters", {})) | {f"AWS::{name}" for name in PSEUDO}
+    conditions = set(template.get("Conditions", {}))
+    found = []
+    for kind, name in _uses(template):
+        known = {"Ref": names, "GetAtt": resources, "Condition": conditions}[kind]
+        if name not in known:
+            found.append(f"{kind} of {name}, which the template does not define")
+    return found
+
+
+def _uses(node: Any) -> Iterator[tuple[str, str]]:
+    """Each use of a name below the node: (what it must be, the name)."""
+    if isinstance(node, list):
+        for element in node:
+            yield from _uses(element)
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if key == "Ref":
+            yield "Ref", value
+        elif key == "Fn::GetAtt":
+            yield "GetAtt", value[0]
+        elif key == "Fn::Sub":
+            text, own = value if isinstance(value, list) else (value, {})
+            for name in re.findall(r"\$\{([^!}]+)\}", text):
+                if name not in own:
+                    yield ("GetAtt", name.split(".")[0]) if "." in name else ("Ref", name)
+        elif key == "Fn::If":
+            yield "Condition", value[0]
+        elif key == "Condition" and isinstance(value, str) and "ContainerName" not in node:  # ECS has its own word
+            yield "Condition", value
+        yield from _uses(value)

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import yaml
 
 from poolwright.questions import evaluate
-from tests import bicep
+from tests import bicep, cloudformation
 from tests.render import fly_faults, render_faults
 from tests.render.azure_faults import PARAMETERS
+from tests.render.ecs_faults import containers, variables
 from tests.render.manifests import kustomize
 from tests.units import read_unit
 
@@ -97,6 +98,23 @@ def read_cloudrun(deploy: Path, answers: dict[str, Any]) -> Deployment:
     )
 
 
+def read_ecs(deploy: Path, answers: dict[str, Any]) -> Deployment:
+    """ECS counts in percents of the tasks: more are rounded down, healthy ones up."""
+    resources = cloudformation.read(deploy / "template.yaml")["Resources"]
+    service = resources["Service"]["Properties"]
+    app = containers(resources["Task"]["Properties"])["app"]
+    tasks = resources["Scaling"]["Properties"]["MaxCapacity"] if "Scaling" in resources else service["DesiredCount"]
+    percents = service["DeploymentConfiguration"]
+    return Deployment(
+        bare(app["Command"]),
+        kept(variables(app)),
+        tasks,
+        "rolling",
+        tasks * percents["MaximumPercent"] // 100 - tasks,
+        tasks + -tasks * percents["MinimumHealthyPercent"] // 100,
+    )
+
+
 def read_azure(deploy: Path, answers: dict[str, Any]) -> Deployment:
     """How many replicas the platform may start beyond the maximum, only the plan says."""
     app = bicep.read(deploy / "main.bicep", **PARAMETERS)["app"].body["properties"]
@@ -138,6 +156,7 @@ READERS = {
     "compose": read_compose,
     "kubernetes": read_kubernetes,
     "cloudrun": read_cloudrun,
+    "ecs": read_ecs,
     "azure": read_azure,
     "fly": read_fly,
     "render": read_render,

@@ -1,16 +1,14 @@
 """What is wrong with the deployment files of a project for AWS Lambda and no schema sees."""
 
 import ast
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tests import cloudformation
-from tests.cloudformation import Function
+from tests.cloudformation import Function, undefined_names
 
-PSEUDO = {"AccountId", "NoValue", "NotificationARNs", "Partition", "Region", "StackId", "StackName", "URLSuffix"}
 SECRET_SUFFIX = "_SECRET_ARN"
 GATEWAY_MOST_SECONDS = 30  # D https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 LAMBDA_MOST_SECONDS = 900  # D https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -44,43 +42,6 @@ def proxy_faults(path: Path, values: dict[str, Any]) -> list[str]:
     if pool["ConnectionBorrowTimeout"] != values["settings"]["pool_timeout_seconds"]:
         found.append("the proxy lets requests wait for another time than the pool")
     return found
-
-
-def undefined_names(template: Any) -> list[str]:
-    """Names that !Ref, !GetAtt, !Sub, !If and Condition use and the template does not define."""
-    resources = set(template["Resources"])
-    names = resources | set(template.get("Parameters", {})) | {f"AWS::{name}" for name in PSEUDO}
-    conditions = set(template.get("Conditions", {}))
-    found = []
-    for kind, name in _uses(template):
-        known = {"Ref": names, "GetAtt": resources, "Condition": conditions}[kind]
-        if name not in known:
-            found.append(f"{kind} of {name}, which the template does not define")
-    return found
-
-
-def _uses(node: Any) -> Iterator[tuple[str, str]]:
-    """Each use of a name below the node: (what it must be, the name)."""
-    if isinstance(node, list):
-        for element in node:
-            yield from _uses(element)
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        if key == "Ref":
-            yield "Ref", value
-        elif key == "Fn::GetAtt":
-            yield "GetAtt", value[0]
-        elif key == "Fn::Sub":
-            text, own = value if isinstance(value, list) else (value, {})
-            for name in re.findall(r"\$\{([^!}]+)\}", text):
-                if name not in own:
-                    yield ("GetAtt", name.split(".")[0]) if "." in name else ("Ref", name)
-        elif key == "Fn::If":
-            yield "Condition", value[0]
-        elif key == "Condition" and isinstance(value, str):
-            yield "Condition", value
-        yield from _uses(value)
 
 
 def _secrets(template: Any, functions: dict[str, Function], values: dict[str, Any]) -> Iterator[str]:

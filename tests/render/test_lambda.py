@@ -1,10 +1,8 @@
 """The files for AWS Lambda: what cfn-lint says, and what it does not see."""
 
-import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from poolwright.questions import combinations, evaluate
 from poolwright.render import render_project
+from tests.cloudformation import lint
 from tests.render.lambda_faults import proxy_faults, template_faults
 
 pytestmark = pytest.mark.xdist_group("render-lambda")
@@ -86,17 +85,6 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
     """Each project with the plan's values."""
     root = tmp_path_factory.mktemp("lambda")
     return {name: (root / name, rendered(name, root / name)) for name in PROJECTS}
-
-
-def lint(*paths: Path) -> dict[Path, list[str]]:
-    """What cfn-lint says of each file."""
-    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--template", *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    found: dict[Path, list[str]] = {path: [] for path in paths}
-    for match in json.loads(done.stdout):
-        found[Path(match["Filename"])].append(match["Message"])
-    assert done.returncode == 0 or any(found.values()), done.stderr
-    return found
 
 
 def faults(project: Path, values: dict[str, Any]) -> list[str]:

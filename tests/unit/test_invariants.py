@@ -24,7 +24,13 @@ def answer_sets(draw: st.DrawFn) -> dict[str, Any]:
     evaluation = evaluate(chosen)
     most = evaluation.values["catalog"]["deployments"][chosen["deployment"]].get("instances_limit", 100_000)
     counts = COUNTS | {"instances": st.integers(1, most) | st.integers(1, 8)}
-    return chosen | {key: draw(numbers) for key, numbers in counts.items() if key in evaluation.answers}
+    counted = chosen | {key: draw(numbers) for key, numbers in counts.items() if key in evaluation.answers}
+    return counted | ({"surge": max(counted["surge"], least_surge(counted))} if "surge" in counted else {})
+
+
+def least_surge(answers: dict[str, Any]) -> int:
+    least: int = evaluate(answers | {"surge": 10000}).values["least_surge"]
+    return least
 
 
 @given(answer_sets())
@@ -86,7 +92,9 @@ def followed(remedy: str, answers: dict[str, Any]) -> Evaluation:
     if remedy.startswith("use at most"):
         # one process, and as many more workers as are allowed
         evaluation = evaluate(answers)
-        fewer = {key: count for key, count in {"instances": 1, "surge": 0}.items() if key in evaluation.answers}
+        fewer = {"instances": 1} if "instances" in evaluation.answers else {}
+        if "surge" in evaluation.answers:
+            fewer["surge"] = least_surge(answers | fewer)
         each = evaluation.values["least_processes"]
         if "workers" not in evaluation.answers:
             return evaluate(answers | fewer | {"instances": number // each})

@@ -64,6 +64,10 @@ ROWS: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     ({"deployment": "render"}, (85, 4, 12, 48, 37, 8, 4)),
     # 5 x 2 x 2 = 20; 85 // 20 = 4; 4 // 3 = 1
     ({"deployment": "render", "instances": 5, "workers": 2}, (85, 20, 4, 80, 5, 3, 1)),
+    # ECS: a new task and one that ends: (4 + 2) x 1 = 6; 85 // 6 = 14, at most 12
+    ({"deployment": "ecs"}, (85, 6, 12, 72, 13, 8, 4)),
+    # (10 + 5) x 2 = 30; 85 // 30 = 2; 2 // 3 = 0
+    ({"deployment": "ecs", "instances": 10, "surge": 5, "workers": 2}, (85, 30, 2, 60, 25, 2, 0)),
     # Lambda: environments of the old code beside the new ones: 40 x 2 = 80; 85 // 80 = 1
     ({"deployment": "lambda"}, (85, 80, 1, 80, 5, 1, 0)),
     # 10 x 2 = 20; 85 // 20 = 4, at most 1: an environment serves one request at a time
@@ -106,6 +110,11 @@ MISFITS: list[tuple[dict[str, Any], tuple[int, int, list[str]]]] = [
     (
         {"deployment": "azure", "instances": 21, "workers": 2},
         (88, 85, ["use at most 84 processes", "lower reserve to 7", "raise max_connections to 103", POOLER]),
+    ),
+    # (90 + 2) x 1 = 92 > 85; 92 + 15 = 107
+    (
+        {"deployment": "ecs", "instances": 90},
+        (92, 85, ["use at most 85 processes", "lower reserve to 3", "raise max_connections to 107", POOLER]),
     ),
     # 51.3 million processes: no limit that can be answered carries them
     (
@@ -289,6 +298,8 @@ def test_connections_are_recycled_before_the_shortest_idle_timeout() -> None:
         ("kubernetes", (2, 15, 20, 20)),
         ("fly", (2, 15, 20, 20)),
         ("render", (2, 15, 20, 20)),
+        # less than the 110 of the 120 s between SIGTERM and SIGKILL
+        ("ecs", (2, 15, 20, 20)),
         # 8 of the 10 s between SIGTERM and SIGKILL; 8 x 75 % = 6
         ("cloudrun", (2, 6, 8, 8)),
         # of the 30 s that terminationGracePeriodSeconds says
@@ -311,6 +322,33 @@ def test_a_surge_is_the_new_pods_and_as_many_that_end(surge: int, started_before
     assert (rollout["started_before"], rollout["ended_before"]) == (started_before, ended_before)
     # 10 + 20 + 10
     assert rollout["grace_seconds"] == 40
+
+
+@pytest.mark.parametrize(
+    ("instances", "surge", "maximum", "minimum_healthy", "least"),
+    [
+        # 4 x 149 % = 5.96: one more; with 150 % it were two. 3 x 149 % = 4.47 is one more, 2 x 149 % = 2.98 none
+        (4, 2, 149, 100, 3),
+        # 4 x 51 % = 2.04: 3 at least, one fewer; 3 x 51 % = 1.53: 2 of 3; 2 x 51 % = 1.02: 2 of 2
+        (4, 1, 100, 51, 3),
+        # 4 x 174 % = 6.96; 2 x 174 % = 3.48
+        (4, 4, 174, 100, 2),
+        # one beside the only one: 299 % = 2.99; or none while the next one starts
+        (1, 2, 299, 100, 1),
+        (1, 1, 100, 0, 1),
+        # 10 x 129 % = 12.9 and 10 x 81 % = 8.1: two more, one fewer; 4 x 129 % = 5.16
+        (10, 5, 129, 81, 4),
+        # 250 x 101 % = 252.5; below 100 one percent is no task
+        (250, 4, 101, 100, 100),
+    ],
+)
+def test_percents_are_never_more_tasks_than_the_surge_has(
+    instances: int, surge: int, maximum: int, minimum_healthy: int, least: int
+) -> None:
+    values = evaluate({"deployment": "ecs", "instances": instances, "surge": surge, "max_connections": 5000}).values
+    assert values["rollout_percents"] == {"maximum": maximum, "minimum_healthy": minimum_healthy, "least": least}
+    # 30 + 20 + 10
+    assert values["rollout"]["grace_seconds"] == 60
 
 
 def test_document_has_the_fields_of_the_contract_and_whole_numbers() -> None:

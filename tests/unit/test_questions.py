@@ -142,6 +142,15 @@ def test_a_hidden_question_is_not_stored_but_its_answer_is_still_checked() -> No
         evaluate({"database": "sqlite", "read_replica": True})
 
 
+def test_a_rollout_in_whole_percents_needs_a_surge() -> None:
+    with pytest.raises(InvalidAnswer, match="surge is a whole number from 1 to 10000, not 0: a rollout adds tasks"):
+        evaluate({"deployment": "ecs", "surge": 0})
+    # 1 % of 250 is two tasks
+    assert evaluate({"deployment": "ecs", "instances": 250}).answers["surge"] == 4
+    with pytest.raises(InvalidAnswer, match="surge is a whole number from 4 to 10000, not 2"):
+        evaluate({"deployment": "ecs", "instances": 250, "surge": 2})
+
+
 def test_answers_that_are_not_given_follow_those_that_are() -> None:
     assert evaluate({"database": "mongodb"}).answers["driver"] == "pymongo"
     assert evaluate({"database": "sqlite"}).answers["driver"] == "aiosqlite"
@@ -165,7 +174,7 @@ def test_every_answer_set_is_either_valid_or_refused_once() -> None:
     sets: list[dict[str, Any]] = [{}]
     for key in keys:
         sets = [row | {key: value} for row in sets for value in questions.possible(key)]
-    assert len(sets) == 4 * 5 * 7 * 8
+    assert len(sets) == 4 * 5 * 7 * 9
     for row in sets:
         covering = [answers for answers, _ in reasons if answers.items() <= row.items()]
         assert (tuple(row.values()) in valid) == (not covering)
