@@ -48,7 +48,7 @@ def pooler(server: Server) -> Row | None:
         return replace(row, verdict=PROBLEM, advice=advice)
     if server.values["pooled"] and not server.facts["pooled"]:
         advice = f"Each of the app's {server.values['planned_total']} connections is one of the server's. Connect to"
-        advice += f" {plan['label']}, or answer pooler=none."
+        advice += f" {server.values['pooler_named']}, or answer pooler=none."
         return replace(row, verdict=PROBLEM if plan["seen"] else WARNING, advice=advice)
     return row
 

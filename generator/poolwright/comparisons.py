@@ -31,7 +31,7 @@ class Row:
 class Server:
     """A server with what the plan says of it.
 
-    needed: connections that the app, or the pooler before it, opens to it; kept: those for people and migrations.
+    needed: connections that the app, or the pooler before it, can open to it; kept: those for people and migrations.
     """
 
     facts: Facts
@@ -49,7 +49,9 @@ class Server:
 
     @property
     def needed(self) -> int:
-        return int(self.values["pooler_connections" if self.values["pooled"] else "planned_total"])
+        if self.values["pooled"]:
+            return max(int(self.values["pooler_connections"]), int(self.values["pooler_least"]))
+        return int(self.values["planned_total"])
 
     @property
     def reserve(self) -> int:

@@ -48,10 +48,12 @@ class Model:
         pool = settings["pool_size"] + settings["max_overflow"]
         self.total: int = self.processes * pool
         hold = load.hold_ms / 1000
-        self.pooler = Queue(load.rps, hold, values["pooler_connections"]) if values["pooled"] else None
+        # In session mode nobody waits for the pooler: each of the app's connections has one of the server's.
+        shared = values["pooled"] and not values["pooler_keeps"]
+        self.pooler = Queue(load.rps, hold, values["pooler_connections"]) if shared else None
         self.each = Queue(load.rps / self.processes, self._hold(hold), pool)
         self.refused = self.refused_with(self.each)
-        self.to_server = values["pooler_connections"] if values["pooled"] else self.total
+        self.to_server = values["pooler_connections"] if shared else self.total
         self.verdict = self._verdict(load)
 
     def refused_with(self, each: Queue) -> float:

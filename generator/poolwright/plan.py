@@ -51,6 +51,8 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
             "connections": values["pooler_connections"],
             "headroom": values["server_capacity"] - values["pooler_connections"],
         }
+    if values.get("pooler_answered"):  # not in the values of a release before it
+        plan["pooler"] |= {"pool_size": values["pooler_pool_size"], "mode": values["pooler_mode"]}
     if evaluation.answers.get("read_replica"):
         plan["replica"] = {name: values[name] for name in ("limit", "capacity", "planned_total", "headroom")}
     if cache := values["cache_plan"]:
@@ -70,7 +72,8 @@ def sides(evaluation: Evaluation) -> list[Side]:
     server = f"{values['server_limit']} connections of the server"
     if not values["pooled"]:
         return [Side(server, _app_parts(evaluation))]
-    label = values["catalog"]["poolers"][evaluation.answers["pooler"]]["label"]
+    row = values["catalog"]["poolers"][evaluation.answers["pooler"]]
+    label = row.get("named", row["label"])
     app = Side(f"{values['limit']} connections of {label}", _app_parts(evaluation))
     pooler = Side(server, _pooler_parts(evaluation, label))
     if values["pool_fits"]:
@@ -101,7 +104,9 @@ def _pooler_parts(evaluation: Evaluation, label: str) -> list[Part]:
     values = evaluation.values
     found = _kept(values["server_reserved"])
     if not values["pooler_fits"]:
-        return [*found, Part("missing", 1, f"of at least 1 for {label}", "!")]
+        left, least = values["server_capacity"], values.get("pooler_least", 1)  # as above
+        missing = Part("missing", least - left, f"of at least {least} for {label}", "!")
+        return [*found, Part("app", left, "all that is left", "A"), missing]
     free = values["server_capacity"] - values["pooler_connections"]
     return [
         *found,

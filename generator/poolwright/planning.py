@@ -31,15 +31,14 @@ def compute(
     project's, and its reserve the database's. Raises UsageError, InvalidAnswer.
     """
     answers = {**stored, **given}
-    facts: dict[str, dict[str, Any]] = {}
     found = None if server is None else managed.find(server)
     if found is not None:
         database = {key: stored[key] for key in ("database",) if key in stored}
         managed.check(found, {**database, **given, **changes})
-        answers |= found.answers()
-        facts = found.facts()
+        answers |= found.answers(given)
 
-    def evaluate(answers: Mapping[str, Any]) -> Evaluation:
+    def evaluate(answers: Mapping[str, Any], told: Mapping[str, Any]) -> Evaluation:
+        facts = {} if found is None else found.facts(told)
         evaluation = questions.evaluate(answers, facts)
         if found is not None:
             evaluation = replace(evaluation, values=evaluation.values | {"managed_server": found.document()})
@@ -47,7 +46,7 @@ def compute(
             return evaluation
         return assess(evaluation, load, lambda more: questions.evaluate({**answers, **more}, facts))
 
-    return evaluate(answers), evaluate({**answers, **changes}) if changes else None
+    return evaluate(answers, given), evaluate({**answers, **changes}, {**given, **changes}) if changes else None
 
 
 def differing(project: Stored | None, given: Mapping[str, Any], found: Evaluation) -> list[Difference]:
@@ -81,5 +80,5 @@ def on_server(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]
     """The answers given with those of a managed server, as a project stores them, and a notice of what they are."""
     server = managed.find(name)
     managed.check(server, given)
-    stored = server.stored_answers()
-    return {**given, **stored}, server.notice(stored["max_connections"])
+    answers = {**given, **server.stored_answers(given)}
+    return answers, server.notice(answers)

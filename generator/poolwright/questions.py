@@ -1,6 +1,7 @@
 """The answers: which are valid together, what follows from them, and every valid combination."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 from poolwright import catalog
 from poolwright.errors import InvalidAnswer, PlanDoesNotFit, quoted
 from poolwright.questionnaire import Choice, Questionnaire, nearest
+
+#: Rows by section of the catalog and name.
+Facts = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 _Pairs = tuple[tuple[str, Any], ...]
 
@@ -33,11 +37,11 @@ class Evaluation:
         return self
 
 
-def evaluate(given: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]] | None = None) -> Evaluation:
+def evaluate(given: Mapping[str, Any], facts: Facts | None = None) -> Evaluation:
     """All values for the answers given, with defaults for the others.
 
-    Values may be text, as flags and `-d` give them: each is read as its question's type says. `facts`: by database,
-    what takes the place of the catalog's (a managed server's reserve). A plan that does not fit is no error here: see
+    Values may be text, as flags and `-d` give them: each is read as its question's type says. `facts`: what takes the
+    place of the catalog's (a managed server's reserve). A plan that does not fit is no error here: see
     `Evaluation.require_fit`. Raises InvalidAnswer for an unknown or computed key and for a value of the wrong type,
     outside of the choices, or refused.
     """
@@ -160,8 +164,19 @@ def decided_by(key: str) -> list[str]:
     return [name for name in keys() if name in found]
 
 
+def deciding(key: str, evaluation: Evaluation) -> list[str]:
+    """Of the questions that decide which choices are valid, those whose answers matter beside the others' answers."""
+    known = {name: evaluation.answers[name] for name in decided_by(key) if name in evaluation.answers}
+    found = _values(_valid(key, known))
+    return [name for name in known if any(_values(row) != found for row in _with_others(key, name, known))]
+
+
 def combinations() -> Iterator[dict[str, Any]]:
-    """Every valid answer set over the questions that have more than one valid choice, in copier.yml's order."""
+    """Every valid answer set over the questions that are always asked and have choices, in copier.yml's order.
+
+    Left out are those that have one valid choice whatever the others are. Where a question is asked beside some
+    answers only, its default stands for them.
+    """
     for answers in _grid()[0]:
         yield dict(answers)
 
@@ -184,7 +199,7 @@ def _compiled(template: Path) -> Questionnaire:
 def _evaluate(
     given: Mapping[str, Any],
     until: str | None = None,
-    facts: Mapping[str, Mapping[str, Any]] | None = None,
+    facts: Facts | None = None,
     questionnaire: Questionnaire | None = None,
 ) -> Evaluation:
     """As `evaluate`, without a look at the keys; stops before the question `until`."""
@@ -210,9 +225,11 @@ def _evaluate(
     return Evaluation(answers, values, dict(given))
 
 
-def _changed(known: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    rows = known["databases"]
-    return {**known, "databases": {name: {**row, **facts.get(name, {})} for name, row in rows.items()}}
+def _changed(known: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    changed = dict(known)
+    for section, rows in facts.items():
+        changed[section] = {name: {**row, **rows.get(name, {})} for name, row in known[section].items()}
+    return changed
 
 
 def _valid(key: str, given: Mapping[str, Any]) -> list[Choice]:
@@ -229,11 +246,22 @@ def _refusal(given: Mapping[str, Any], key: str, value: Any) -> str:
     return ""
 
 
+def _values(listed: list[Choice]) -> list[Any]:
+    return [choice.value for choice in listed]
+
+
+def _with_others(key: str, name: str, known: Mapping[str, Any]) -> Iterator[list[Choice]]:
+    """The valid choices of a question with each other value of the answer `name` that goes with the rest."""
+    for value in possible(name):
+        with suppress(InvalidAnswer):
+            yield _valid(key, {**known, name: value})
+
+
 @cache
 def _grid() -> tuple[list[dict[str, Any]], dict[_Pairs, str]]:
     rows: list[dict[str, Any]] = [{}]
     reasons: dict[_Pairs, str] = {}
-    axes = [key for key in keys() if possible(key)]
+    axes = [key for key in defaults().answers if possible(key)]
     for axis in axes:
         longer = []
         deciding = decided_by(axis)
@@ -242,11 +270,22 @@ def _grid() -> tuple[list[dict[str, Any]], dict[_Pairs, str]]:
             decisive = tuple((key, row[key]) for key in deciding if key in row)
             if decisive not in listed:
                 listed[decisive] = choices(axis, dict(decisive))
-            for choice in listed[decisive]:
-                if choice.refusal:
-                    reasons.setdefault((*decisive, (axis, choice.value)), choice.refusal)
-                else:
-                    longer.append(row | {axis: choice.value})
+            longer += [row | {axis: choice.value} for choice in listed[decisive] if not choice.refusal]
         rows = longer
+        for decisive, found in listed.items():
+            for choice in found:
+                if choice.refusal:
+                    reasons.setdefault((*_needed(decisive, choice, listed), (axis, choice.value)), choice.refusal)
     varied = [axis for axis in axes if len({row[axis] for row in rows}) > 1]
     return [{axis: row[axis] for axis in varied} for row in rows], reasons
+
+
+def _needed(decisive: _Pairs, choice: Choice, listed: Mapping[_Pairs, list[Choice]]) -> _Pairs:
+    """Of the answers beside which a choice is refused, those without which it would not be for this reason."""
+    needed = decisive
+    for pair in decisive:
+        rest = tuple(other for other in needed if other != pair)
+        alike = [choice in found for answers, found in listed.items() if set(rest) <= set(answers)]
+        if len(alike) > 1 and all(alike):
+            needed = rest
+    return needed

@@ -98,7 +98,7 @@ def print_differing(differing: Sequence[Difference]) -> None:
 
 
 def print_servers(servers: Sequence[ManagedServer]) -> None:
-    """A table of managed servers for each service, with its source and date."""
+    """A table of managed servers for each service, with its source and date, and one of their poolers."""
     out = console()
     width = min(out.width, _MOST_COLUMNS)
     for (label, source, date, note), sizes in groupby(servers, lambda row: (row.label, row.source, row.date, row.note)):
@@ -109,12 +109,30 @@ def print_servers(servers: Sequence[ManagedServer]) -> None:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for justify in ("left", "right", "left"):
             table.add_column(justify=justify, overflow="fold")
-        for server in sizes:
+        rows = list(sizes)
+        for server in rows:
             kept = f"{server.server_reserve} kept by the server" if server.server_reserve else ""
             table.add_row(Text(f"  {server.name}"), Text(str(server.max_connections)), Text(kept))
         out.print(table)
+        _print_poolers(rows, out)
         out.print()
     out.print(Text(textwrap.fill(ADVICE, width, break_on_hyphens=False)))
+
+
+def _print_poolers(servers: Sequence[ManagedServer], out: Console) -> None:
+    poolers = [(server.name, server.pooler) for server in servers if server.pooler is not None]
+    if not poolers:
+        return
+    first = poolers[0][1]
+    out.print(Text(f"  --pooler managed: {first.label}, {' or '.join(first.modes)} mode"))
+    out.print(Text(f"  {first.date}, {first.source}", style="dim"), soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for justify in ("left", "right", "right"):
+        table.add_column(justify=justify, overflow="fold")
+    for name, pooler in poolers:
+        clients, size = f"{pooler.max_clients} clients", f"{pooler.pool_size} to the server"
+        table.add_row(Text(f"  {name}"), Text(clients), Text(size))
+    out.print(table)
 
 
 def print_bar(evaluation: Evaluation, out: Console | None = None) -> None:
@@ -225,7 +243,8 @@ def _rows(evaluation: Evaluation) -> dict[str, str]:
     for name in ("capacity", "processes", "connections_per_process", "planned_total", "headroom"):
         rows[name] = plan[name]
     if pooler := plan.get("pooler"):
-        rows |= {f"pooler.{name}": pooler[name] for name in ("limit", "capacity", "connections", "headroom")}
+        names = ("limit", "capacity", "pool_size", "connections", "headroom")
+        rows |= {f"pooler.{name}": pooler[name] for name in names if name in pooler}
     if replica := plan.get("replica"):
         rows |= {f"replica.{name}": replica[name] for name in ("limit", "planned_total", "headroom")}
     if cache := plan.get("cache"):

@@ -109,7 +109,7 @@ class _Wizard:
                 return
 
     def _only_reason(self, key: str, listed: list[Choice], evaluation: Evaluation) -> str:
-        deciding = questions.decided_by(key)
+        deciding = questions.deciding(key, evaluation)
         if not deciding:
             return " ".join(["the only choice:", *(choice.refusal for choice in listed if choice.refusal)])
         named = [_name(evaluation.answers[name], questions.choices(name, evaluation.given)) for name in deciding]

@@ -95,6 +95,14 @@ def test_nothing_is_wider_than_the_terminal(columns: int, more: tuple[str, ...],
         (("--server", "atlas-m10", "--max-connections", "9"), "means max_connections 1500, and '9' is given."),
         (("--server", "atlas-m10", "-d", "max_connections=9"), "means max_connections 1500, and '9' is given."),
         (("--server", "neon-1cu", "--what-if", "database=mysql"), "and 'mysql' is given."),
+        (
+            ("--server", "neon-1cu", "--what-if", "pooler=managed", "--what-if", "pooler_mode=session"),
+            "--server neon-1cu means pooler_mode transaction, and 'session' is given.",
+        ),
+        (
+            ("--server", "azure-postgresql-b1ms", "--pooler", "managed", "--pooler-pool-size", "20"),
+            "no managed pooler of azure-postgresql-b1ms.\nAnswer pooler_max_clients with what your provider",
+        ),
         (("--servers", "--database", "sqlite"), "The catalog has no managed server with sqlite."),
         (("--servers", "--database", "mongo"), "database cannot be 'mongo'"),
     ],
@@ -153,7 +161,42 @@ def test_servers_are_listed_with_source_and_date(poolwright: Poolwright) -> None
         kept = f" {server.server_reserve} kept by the server" if server.server_reserve else ""
         assert f"{server.name} {server.max_connections}{kept}" in rows
         assert f"{server.date}, {server.source}" in rows
+        if server.pooler is not None:
+            pooler = server.pooler
+            assert f"{server.name} {pooler.max_clients} clients {pooler.pool_size} to the server" in rows
+            assert f"--pooler managed: {pooler.label}, {' or '.join(pooler.modes)} mode" in rows
+            assert f"{pooler.date}, {pooler.source}" in rows
     told = json.loads(poolwright("plan", "--servers", "--json").out)
     assert told == {"schema_version": 1, "servers": [server.document() for server in managed.servers()]}
     mongodb = json.loads(poolwright("plan", "--servers", "--json", "--database", "mongodb").out)
     assert {row["database"] for row in mongodb["servers"]} == {"mongodb"}
+
+
+def test_a_server_of_the_catalog_brings_the_numbers_of_its_pooler(poolwright: Poolwright, tmp_path: Path) -> None:
+    given = ("--server", "supabase-large", "--pooler", "managed")
+    told = json.loads(poolwright("plan", *given, "--json").out)
+    numbers = {"pooler": "managed", "pooler_max_clients": 800, "pooler_pool_size": 20, "pooler_mode": "transaction"}
+    assert numbers.items() <= told["answers"].items()
+    assert (told["limit"], told["pooler"]["limit"], told["pooler"]["pool_size"]) == (800, 160, 20)
+    assert told["managed_server"]["pooler"]["settings"] == ["pooler_pool_size"]
+    # 160 - 3 - 10 - 2 = 145
+    assert rows_of(poolwright("plan", *given).out) >= {"limit 800", "pooler.pool_size 20 20 <= 145"}
+    done = poolwright("new", "shop", "-y", *given, "--pooler-pool-size", "40", "--no-git", "--json")
+    assert "max_connections is 160 and pooler_max_clients is 800 and pooler_pool_size is 40." in done.err
+    made = json.loads(done.out)
+    assert (numbers | {"pooler_pool_size": 40}).items() <= made["answers"].items()
+    assert "pooler_pool_size: 40\n" in (tmp_path / "shop" / ".copier-answers.yml").read_text(encoding="utf-8")
+    assert "--pooler managed --pooler-max-clients 800 --pooler-pool-size 40" in made["command"]
+    # another server's numbers take the place of the project's, as its limit does
+    told = json.loads(poolwright("plan", "shop", "--server", "supabase-nano", "--json").out)
+    assert (told["limit"], told["pooler"]["pool_size"]) == (200, 15)
+
+
+def test_a_pooler_that_the_server_cannot_carry_does_not_fit(poolwright: Poolwright) -> None:
+    # 90 % of 104 = 93; 104 - 7 - 10 - 2 = 85
+    done = poolwright("plan", "--server", "neon-0.25cu", "--pooler", "managed")
+    assert done.code == 3
+    assert "! missing 8 (of at least 93 for the managed pooler)" in done.out
+    assert "the pooler opens up to 93 connections, the server leaves 85 (104 - 7 server" in done.err
+    fits = poolwright("plan", "--server", "neon-0.25cu", "--pooler", "managed", "--reserve", "2")
+    assert (fits.code, fits.err) == (0, "")

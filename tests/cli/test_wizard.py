@@ -58,7 +58,7 @@ def test_a_project_is_made_question_by_question(terminal: Open, tmp_path: Path) 
     screen.see(
         "Name of the project: shop Database: SQLite",
         "Data-access style: SQLAlchemy (as given)",
-        "Driver: aiosqlite (the only choice with SQLite and SQLAlchemy)",
+        "Driver: aiosqlite (the only choice with SQLite)",
         "Deployment target: virtual machine Workers (server processes per instance): 2",
         "Surge (extra workers alive during a rollout): 1",
         "Connection limit of the server (0 = the default of SQLite, 32): 50",
@@ -175,6 +175,34 @@ CAPACITY = (
     *("--project-name", "shop", "--database", "postgresql", "--style", "raw", "--driver", "asyncpg"),
     *("--deployment", "vm", "--pooler", "none", "--no-read-replica", "--cache", "none"),
 )
+
+
+def test_the_numbers_of_a_managed_pooler_are_asked_where_it_is_chosen(terminal: Open) -> None:
+    others = ("--workers", "4", "--instances", "1", "--surge", "1", "--max-connections", "0", "--reserve", "0")
+    screen = terminal("shop", *CAPACITY[:10], *others, "--no-read-replica", "--cache", "none", columns=120)
+    screen.asked("Pooler in front of the server", "» none", "managed pooler", "your provider's: Supavisor")
+    screen.type(UP, ENTER)
+    screen.asked("Clients that the pooler accepts (200 = on Supabase's smallest size) 200")
+    screen.type("50", ENTER)
+    screen.asked("Connections that the pooler opens to the server for each user and database")
+    screen.type("96")
+    screen.asked("Connections", "missing 1 (of at least 96 for the managed pooler)", "The plan does not fit.")
+    screen.type("\x15", "30", ENTER)
+    screen.asked("What the pooler lends a connection of the server's for", "» transaction", "session")
+    screen.type(DOWN, ENTER)
+    screen.asked("Everything as you want it?")
+    # min(50, 30) - 0 - 0 - 2 = 28; 28 // 5 = 5
+    screen.see("30 connections of the managed pooler:", "A app 25 (5 processes x 5)")
+    screen.see("100 connections of the server:", "A app 25 (through the managed pooler)")
+
+
+def test_a_managed_pooler_is_refused_where_compose_runs_the_server(terminal: Open) -> None:
+    given = ("--project-name", "shop", "--database", "postgresql", "--style", "raw", "--driver", "asyncpg")
+    counts = ("--workers", "4", "--instances", "1", "--max-connections", "0", "--reserve", "0")
+    screen = terminal("shop", *given, "--deployment", "compose", *counts, columns=200)
+    screen.asked(
+        "Pooler in front of the server", "- managed pooler", "A managed pooler cannot be used with Docker Compose"
+    )
 
 
 def test_the_bar_follows_what_is_typed(terminal: Open) -> None:

@@ -40,7 +40,8 @@ def test_the_folders_are_those_of_the_catalog() -> None:
     caches = {name for name in CATALOG["caches"] if name != "none"}
     for parent in (TEMPLATE / "app", TEMPLATE / "tests"):
         assert {path.name for path in parent.glob("{{caches.*}}")} == {f"{{{{caches.{name}}}}}" for name in caches}
-    poolers = {name.replace("-", "_") for name in CATALOG["poolers"] if name != "none"}
+    rendered = {name for name, row in CATALOG["poolers"].items() if name != "none" and not row["answered"]}
+    poolers = {name.replace("-", "_") for name in rendered}
     assert {path.name for path in TEMPLATE.glob("{{poolers.*}}")} == {f"{{{{poolers.{name}}}}}" for name in poolers}
     targets = {name for name, row in CATALOG["deployments"].items() if row["built"]}
     assert {path.name for path in TEMPLATE.glob("{{targets.*}}")} == {f"{{{{targets.{name}}}}}" for name in targets}

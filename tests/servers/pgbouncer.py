@@ -11,15 +11,19 @@ from tests.servers.postgresql import PostgreSQL
 
 
 class PgBouncer:
-    """PgBouncer with the rendered pgbouncer.ini, but for addresses, log-in and the size of its pool."""
+    """PgBouncer with the rendered pgbouncer.ini, but for addresses, log-in, the size of its pool, and `settings`.
 
-    def __init__(self, rendered: Path, server: PostgreSQL, connections: int) -> None:
+    rendered: None for one with its own defaults besides.
+    """
+
+    def __init__(self, rendered: Path | None, server: PostgreSQL, connections: int, **settings: object) -> None:
         self.port = free_port()
         self._directory = Path(tempfile.mkdtemp(prefix="poolwright-pgbouncer-"))
         file = self._directory / "pgbouncer.ini"
         ini = configparser.ConfigParser(interpolation=None)
-        ini.read(rendered)
+        ini.read([rendered] if rendered else [])
         ini["databases"] = {"*": f"host=127.0.0.1 port={server.port}"}
+        ini.setdefault("pgbouncer", {})
         ini["pgbouncer"].update(
             listen_addr="127.0.0.1",
             listen_port=str(self.port),
@@ -28,6 +32,7 @@ class PgBouncer:
             unix_socket_dir="",
             default_pool_size=str(connections),
             max_db_connections=str(connections),
+            **{name: str(value) for name, value in settings.items()},
         )
         if os.geteuid() == 0:  # it refuses to stay root
             ini["pgbouncer"]["user"] = "postgres"

@@ -409,6 +409,11 @@ def test_a_pooler_in_the_path(project: Path, own_server: PostgreSQL, other_proje
         assert (fine.code, fine.rows["pooler"]["found"]) == (0, "a pooler"), fine.out
     finally:
         pgbouncer.close()
+    session = PgBouncer(None, own_server, 3, pool_mode="session")
+    try:
+        assert check(pooled, own_server.url(name, session.port)).rows["pooler"]["found"] == "a pooler"
+    finally:
+        session.close()
 
 
 @pytest.mark.each_database

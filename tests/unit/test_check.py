@@ -95,7 +95,7 @@ ON_POSTGRESQL = [
     # what is found, the row, its verdict, a piece of its advice
     ({"version": "14.20"}, "version", "warning", "upgrade"),
     ({"version": "15.1 (Debian 15.1-1)"}, "version", "ok", ""),
-    ({"pooled": True}, "pooler", "problem", "Answer pooler=pgbouncer or pooler=rds-proxy"),
+    ({"pooled": True}, "pooler", "problem", "Answer pooler=pgbouncer or pooler=rds-proxy or pooler=managed"),
     ({"limit": 75}, "limit", "warning", "Answer max_connections=75."),
     ({"limit": 74}, "limit", "problem", "leaves 59 of the 60 planned connections. Raise it to 75"),
     ({"limit": 74}, "limit", "problem", "answer max_connections=74, which gives each process 11."),
@@ -178,7 +178,33 @@ def test_behind_a_pooler_the_server_carries_the_pooler_s_connections() -> None:
     assert "idle timeout" not in rows
 
 
-@pytest.mark.parametrize(("pooler", "verdict"), [("pgbouncer", "problem"), ("rds-proxy", "warning")])
+def test_the_server_has_to_leave_a_managed_pooler_all_that_it_can_open() -> None:
+    # 5 x 12 = 60 clients, 15 of the server's
+    pooled = {"pooled": True, "role_limit": 15, "present": {"own": 15, "others": {}}}
+    assert {row.verdict for row in compared({"pooler": "managed"}, pooled).values()} == {"ok"}
+    rows = compared(
+        {"pooler": "managed"}, pooled | {"limit": 29, "role_limit": 14, "present": {"own": 16, "others": {}}}
+    )
+    assert rows["limit"].advice == (
+        "It leaves 14 of the 15 planned connections. Raise it to 30 on the server, or lower pooler_pool_size to 14."
+    )
+    assert [rows[name].verdict for name in ("limit", "role limit", "connections now")] == ["problem"] * 3
+    # a pool that is larger than what the app can use
+    answers = {"pooler": "managed", "workers": 1, "pooler_pool_size": 50}
+    assert compared(answers, pooled | {"limit": 64})["limit"].verdict == "problem"
+    assert compared(answers, pooled | {"limit": 65})["limit"].verdict == "warning"
+
+
+def test_in_session_mode_the_server_has_a_connection_for_each_of_the_app_s() -> None:
+    answers = {"pooler": "managed", "pooler_mode": "session", "pooler_pool_size": 72}
+    rows = compared(answers, {"pooled": True, "role_limit": 72, "present": {"own": 60, "others": {}}})
+    assert rows["pools"].planned == "5 x 12 = 60"
+    assert {row.verdict for row in rows.values()} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("pooler", "verdict"), [("pgbouncer", "problem"), ("rds-proxy", "warning"), ("managed", "warning")]
+)
 def test_a_planned_pooler_that_is_not_in_the_path(pooler: str, verdict: str) -> None:
     row = compared({"pooler": pooler}, {})["pooler"]
     assert row.verdict == verdict

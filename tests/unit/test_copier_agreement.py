@@ -36,8 +36,13 @@ COUNTS: list[dict[str, Any]] = [
 
 OTHERS: list[dict[str, Any]] = [
     *({"project_name": name} for name in ("shop", "class", "", "a/b", "{{7*7}}", "con", "x" * 300, "Fastapi", "a--b")),
-    *({"pooler": name} for name in ("none", "pgbouncer", "rds-proxy")),
-    *({"pooler": "pgbouncer", "database": name} for name in ("mongodb", "sqlite")),
+    *({"pooler": name} for name in ("none", "pgbouncer", "rds-proxy", "managed")),
+    *({"pooler": "managed", "deployment": name} for name in ("compose", "kubernetes")),
+    *({"pooler": "managed", "pooler_mode": "session", "pooler_pool_size": size} for size in ("10", 40, 0, 5000)),
+    *({"pooler": "managed", "pooler_max_clients": clients, "reserve": 195} for clients in (9, 200, 500)),
+    {"pooler": "none", "pooler_mode": "session", "pooler_max_clients": 50, "pooler_pool_size": 50},
+    {"pooler": "none", "pooler_pool_size": 0},
+    *({"pooler": pooler, "database": name} for pooler in ("pgbouncer", "managed") for name in ("mongodb", "sqlite")),
     *({"read_replica": yes, "database": name} for yes in (True, False) for name in ("postgresql", "sqlite")),
     *({"cache": name} for name in ("none", "redis")),
 ]

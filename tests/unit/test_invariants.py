@@ -14,13 +14,17 @@ COUNTS = {
     "surge": st.integers(0, 10000) | st.integers(0, 3),
     "max_connections": st.integers(0, 1_000_000) | st.integers(0, 500),
     "reserve": st.integers(-1, 1_000_000) | st.integers(-1, 30),
+    "pooler_max_clients": st.integers(10, 100_000) | st.integers(10, 300),
+    "pooler_pool_size": st.integers(1, 10_000) | st.integers(1, 60),
+    "pooler_mode": st.sampled_from(["transaction", "session"]),
 }
 
 
 @st.composite
 def answer_sets(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid combination with valid counts for the questions that it asks."""
-    chosen: dict[str, Any] = draw(st.sampled_from(list(combinations())))
+    """A valid combination with valid counts for the questions that it asks; each pooler is as likely."""
+    pooler = draw(st.sampled_from(["none", "pgbouncer", "rds-proxy", "managed"]))
+    chosen: dict[str, Any] = draw(st.sampled_from([row for row in combinations() if row["pooler"] == pooler]))
     evaluation = evaluate(chosen)
     most = evaluation.values["catalog"]["deployments"][chosen["deployment"]].get("instances_limit", 100_000)
     counts = COUNTS | {"instances": st.integers(1, most) | st.integers(1, 8)}
@@ -59,7 +63,7 @@ def test_a_plan_that_fits_could_not_give_more_below_the_cap(answers: dict[str, A
     evaluation = evaluate(answers)
     values = evaluation.values
     if not values["pooler_fits"]:
-        assert values["server_capacity"] == 0
+        assert values["server_capacity"] < values["pooler_least"]
     elif not values["pool_fits"]:
         assert values["processes"] * values["least_per_process"] > values["capacity"]
     elif values["connections_per_process"] < values["pool_cap"] + values["sockets_beside_pool"]:
@@ -89,6 +93,9 @@ def test_every_remedy_makes_the_plan_fit(answers: dict[str, Any]) -> None:
 
 def followed(remedy: str, answers: dict[str, Any]) -> Evaluation:
     number = int((re.findall(r"\d+", remedy) or ["0"])[0])
+    first, together, second = remedy.partition(" and lower pooler_pool_size to ")
+    if together:
+        return followed(first, answers | {"pooler_pool_size": int(second)})
     if remedy.startswith("use at most"):
         # one process, and as many more workers as are allowed
         evaluation = evaluate(answers)
@@ -103,14 +110,35 @@ def followed(remedy: str, answers: dict[str, Any]) -> Evaluation:
         return evaluate(answers | {"reserve": number})
     if remedy.startswith("raise max_connections"):
         return evaluate(answers | {"max_connections": number})
+    for key in ("pooler_max_clients", "pooler_pool_size"):
+        if remedy.startswith((f"raise {key} to", f"lower {key} to")):
+            return evaluate(answers | {key: number})
+    if remedy.startswith("pool by transaction"):
+        return evaluate(answers | {"pooler_mode": "transaction"})
     if remedy.startswith("put a pooler in front"):
         return evaluate(answers | {"pooler": "pgbouncer"})
     if remedy.startswith("cache nothing"):
         return evaluate(answers | {"cache": "none"})
-    assert remedy in ("use fewer processes and raise max_connections", "use fewer processes and lower reserve")
+    last_resorts = (
+        "use fewer processes and raise max_connections",
+        "use fewer processes and lower reserve",
+        "use fewer processes, lower reserve and raise the limits of pooler and server",
+    )
+    assert remedy in last_resorts
     asked = evaluate(answers).answers
-    fewer = {key: 1 for key in ("instances", "surge", "workers") if key in asked}
-    return evaluate(answers | fewer | {"max_connections": 1_000_000, "reserve": 0})
+    changes = {"instances": 1, "surge": 1, "workers": 1, "pooler_max_clients": 100_000, "pooler_pool_size": 10_000}
+    changes = {key: count for key, count in changes.items() if key in asked}
+    return evaluate(answers | changes | {"max_connections": 1_000_000, "reserve": 0})
+
+
+@given(answer_sets())
+def test_a_pooler_never_opens_more_than_the_server_leaves_or_than_it_may(answers: dict[str, Any]) -> None:
+    values = evaluate(answers).values
+    assert values["pooler_connections"] <= min(values["server_capacity"], values["pooler_cap"])
+    if values["fits"] and values["pooler_keeps"]:
+        assert values["pooler_connections"] == values["planned_total"]
+    if values["fits"] and values["pooler_answered"]:
+        assert values["pooler_cap"] <= values["server_capacity"]
 
 
 @given(st.lists(st.integers(0, 60000), min_size=1, max_size=4), st.integers(4, 200))

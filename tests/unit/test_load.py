@@ -99,6 +99,18 @@ def test_whoever_waits_for_the_pooler_holds_a_connection_of_the_app() -> None:
     assert load["utilisation"] == pytest.approx(1900 / 8 * (0.02 + shared.mean_wait) / 12, rel=1e-5)
 
 
+def test_in_session_mode_nobody_waits_for_the_pooler() -> None:
+    answers = {"pooler": "managed", "pooler_pool_size": 80}
+    session = load_of(answers | {"pooler_mode": "session"}, 1000, 20)
+    alone = load_of({"max_connections": 83, "reserve": 10}, 1000, 20)
+    assert session["pooler"] is None
+    assert session["mean_wait_ms"] == alone["mean_wait_ms"]
+    transaction = load_of(answers, 1000, 20)
+    assert transaction["pooler"]["connections"] == 60
+    # 1000/s x 20 ms = 20 busy, and the pooler opens 15
+    assert load_of({"pooler": "managed"}, 1000, 20)["verdict"] == POOL_TOO_SMALL
+
+
 def test_a_pooler_that_cannot_keep_up_refuses_what_it_cannot_serve() -> None:
     load = load_of({"pooler": "pgbouncer", "instances": 2}, 2500, 20)
     assert load["pooler"]["utilisation"] == 1.25

@@ -1,6 +1,7 @@
 """Managed servers: rows with a source, and the same capacity in a plan as in a project."""
 
 import re
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -41,7 +42,7 @@ LIMITS = {
 def test_limits_by_hand(name: str, expected: tuple[int, int]) -> None:
     server = managed.find(name)
     assert (server.max_connections, server.server_reserve) == expected
-    values = evaluate(server.answers(), server.facts()).values
+    values = evaluate(server.answers({}), server.facts({})).values
     assert (values["limit"], values["reserved"]["server"]) == expected
 
 
@@ -66,15 +67,15 @@ def test_a_formula_gives_less_than_real_servers_have(name: str, seen: int) -> No
 @pytest.mark.parametrize("name", [server.name for server in managed.servers()])
 def test_a_project_has_the_capacity_of_the_plan(name: str) -> None:
     server = managed.find(name)
-    planned = evaluate(server.answers(), server.facts()).values
-    stored = evaluate(server.stored_answers()).values
+    planned = evaluate(server.answers({}), server.facts({})).values
+    stored = evaluate(server.stored_answers({})).values
     assert stored["capacity"] == planned["capacity"]
     assert stored["connections_per_process"] == planned["connections_per_process"]
 
 
 def test_facts_say_where_the_numbers_come_from() -> None:
     server = managed.find("neon-1cu")
-    why = {row["value"]: row for row in evaluate(server.answers(), server.facts()).values["why"]}
+    why = {row["value"]: row for row in evaluate(server.answers({}), server.facts({})).values["why"]}
     assert why["limit"]["reason"] == "the limit of neon-1cu"
     assert why["limit"]["source"].startswith("https://neon.com/")
     assert why["reserved.server"]["reason"] == "kept by the service for its own superuser"
@@ -100,3 +101,74 @@ def test_contradictions_name_both() -> None:
         managed.check(server, {"max_connections": 100})
     for limit in (0, "0", 419, " 419"):
         managed.check(server, {"database": "postgresql", "max_connections": limit})
+
+
+# name -> clients, connections to the server and modes of its pooler, as the source has them
+POOLERS = {
+    "supabase-nano": (200, 15, ["transaction", "session"]),
+    "supabase-large": (800, 20, ["transaction", "session"]),
+    "azure-postgresql-d2": (5000, 50, ["transaction", "session"]),
+    # 90 % of 419 = 377.1, of 104 = 93.6
+    "neon-1cu": (10000, 377, ["transaction"]),
+    "neon-0.25cu": (10000, 93, ["transaction"]),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), POOLERS.items())
+def test_poolers_by_hand(name: str, expected: tuple[int, int, list[str]]) -> None:
+    pooler = managed.find(name).pooler
+    assert pooler is not None
+    assert (pooler.max_clients, pooler.pool_size, pooler.modes) == expected
+
+
+def test_every_pooler_is_one_that_the_questions_take() -> None:
+    found = [server for server in managed.servers() if server.pooler is not None]
+    assert {server.label for server in found} == {"Supabase", "Neon", "Azure Database for PostgreSQL"}
+    for server in found:
+        assert server.pooler is not None
+        answers = server.answers({"pooler": "managed"}) | {"pooler": "managed"}
+        evaluation = evaluate(answers, server.facts({}))
+        assert answers.items() <= evaluation.answers.items()
+        assert evaluation.values["pooler_cap"] < server.max_connections
+        assert re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", server.pooler.date)
+        assert urlsplit(server.pooler.source).scheme == "https"
+
+
+@pytest.mark.parametrize("name", ["azure-postgresql-b1ms", "cloudsql-postgresql-6gb", "rds-postgresql-db.t4g.micro"])
+def test_a_pooler_that_the_catalog_does_not_know_has_to_be_told(name: str) -> None:
+    server = managed.find(name)
+    assert server.pooler is None
+    with pytest.raises(UsageError, match="Answer pooler_max_clients and pooler_pool_size with what your provider says"):
+        managed.check(server, {"pooler": "managed"})
+    managed.check(server, {"pooler": "managed", "pooler_max_clients": 100, "pooler_pool_size": "20"})
+    managed.check(server, {"pooler": "pgbouncer"})
+
+
+def test_what_a_service_s_users_can_change_may_be_given_and_the_rest_may_not_be_another() -> None:
+    server = managed.find("supabase-nano")
+    for size in (30, " 15"):
+        given = {"pooler": "managed", "pooler_pool_size": size, "pooler_mode": "session", "pooler_max_clients": "200"}
+        managed.check(server, given)
+        assert server.answers(given) == {"database": "postgresql", "max_connections": 60}
+    with pytest.raises(UsageError, match="supabase-nano means pooler_max_clients 200, and '300' is given"):
+        managed.check(server, {"pooler": "managed", "pooler_max_clients": 300})
+    with pytest.raises(UsageError, match="neon-1cu means pooler_pool_size 377, and '50' is given"):
+        managed.check(managed.find("neon-1cu"), {"pooler": "managed", "pooler_pool_size": 50})
+    with pytest.raises(UsageError, match="neon-1cu means pooler_mode transaction, and 'session' is given"):
+        managed.check(managed.find("neon-1cu"), {"pooler": "managed", "pooler_mode": "session"})
+
+
+def test_facts_say_where_a_pooler_s_numbers_come_from() -> None:
+    server = managed.find("neon-1cu")
+    given: dict[str, Any] = {"pooler": "managed"}
+    why = {row["value"]: row for row in evaluate(given | server.answers(given), server.facts(given)).values["why"]}
+    assert why["limit"]["reason"] == "the client limit of neon-1cu's pooler, the pooled endpoint"
+    assert why["pooler.pool_size"]["arithmetic"] == "377 <= 400"
+    assert why["pooler.pool_size"]["reason"].startswith(
+        "the pool of neon-1cu's pooler, the pooled endpoint, 90 % of 419;"
+    )
+    assert why["pooler.pool_size"]["source"].startswith("https://neon.com/")
+    given = {"pooler": "managed", "pooler_pool_size": 30}
+    server = managed.find("supabase-nano")
+    why = {row["value"]: row for row in evaluate(given | server.answers(given), server.facts(given)).values["why"]}
+    assert why["pooler.pool_size"]["reason"].startswith("pooler_pool_size as answered;")

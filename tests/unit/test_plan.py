@@ -169,6 +169,100 @@ POOLED: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any]]] = [
 ]
 
 
+MANAGED: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any]]] = [
+    # Supabase's smallest: 200 - 0 - 10 - 2 = 188 clients; 188 // 5 = 37, at most 12; of 85 the pooler opens 15
+    (
+        {},
+        (188, 5, 12, 60, 128, 8, 4),
+        {"pool_size": 15, "mode": "transaction", "capacity": 85, "connections": 15, "headroom": 70},
+    ),
+    # the pool is larger than what the app can use: min(85, 2 x 12, 50)
+    (
+        {"workers": 1, "pooler_pool_size": 50},
+        (188, 2, 12, 24, 164, 8, 4),
+        {"pool_size": 50, "mode": "transaction", "capacity": 85, "connections": 24, "headroom": 61},
+    ),
+    # in session mode a client takes a connection of the server's: min(200, 50) - 0 - 0 - 2 = 48; 48 // 10 = 4
+    (
+        {"pooler_mode": "session", "pooler_pool_size": 50, "instances": 2, "reserve": 0},
+        (48, 10, 4, 40, 8, 3, 1),
+        {"pool_size": 50, "mode": "session", "capacity": 95, "connections": 40, "headroom": 55},
+    ),
+    # min(20, 50) - 0 - 10 - 2 = 8; 8 // 5 = 1
+    (
+        {"pooler_mode": "session", "pooler_max_clients": 20, "pooler_pool_size": 50},
+        (8, 5, 1, 5, 3, 1, 0),
+        {"pool_size": 50, "mode": "session", "capacity": 85, "connections": 5, "headroom": 80},
+    ),
+    # exactly what the server leaves: 30 - 3 - 10 - 2 = 15
+    (
+        {"max_connections": 30},
+        (188, 5, 12, 60, 128, 8, 4),
+        {"pool_size": 15, "mode": "transaction", "capacity": 15, "connections": 15, "headroom": 0},
+    ),
+]
+
+# answers -> a piece of the message, remedies
+MANAGED_MISFITS: list[tuple[dict[str, Any], str, list[str]]] = [
+    # 29 - 3 - 10 - 2 = 14 < 15; 15 + 15 = 30; beside a reserve of 9 it is 15
+    (
+        {"max_connections": 29},
+        "the pooler opens up to 15 connections, the server leaves 14 (29 - 3 server - 10 reserve - 2 migrations)",
+        ["lower pooler_pool_size to 14", "raise max_connections to 30", "lower reserve to 9"],
+    ),
+    # 2 x (99 + 1) = 200 > 188; 200 + 12 = 212; without any reserve 198
+    (
+        {"workers": 99, "instances": 2},
+        "200 processes need at least 200 connections, the pooler leaves 188 (200 - 0 server",
+        ["use at most 188 processes", "raise pooler_max_clients to 212"],
+    ),
+    # 15 - 12 = 3 < 5: 5 + 12 = 17 <= 200 clients and <= 85 of the server
+    (
+        {"pooler_mode": "session"},
+        "5 processes need at least 5 connections, the pooler leaves 3 (15 - 0 server - 10 reserve - 2 migrations)",
+        [
+            *("use at most 3 processes", "pool by transaction (--pooler-mode transaction)"),
+            *("raise pooler_pool_size to 17", "lower reserve to 8"),
+        ],
+    ),
+    # 31 - 3 - 10 - 2 = 16 < 17: a pool of 17 would not fit the server
+    (
+        {"pooler_mode": "session", "max_connections": 31},
+        "the pooler leaves 3 ",
+        ["use at most 3 processes", "pool by transaction (--pooler-mode transaction)", "lower reserve to 8"],
+    ),
+    # 16 clients are too few, 50 to the server would do
+    (
+        {"pooler_mode": "session", "pooler_pool_size": 50, "pooler_max_clients": 16},
+        "the pooler leaves 4 ",
+        ["use at most 4 processes", "raise pooler_max_clients to 17", "lower reserve to 9"],
+    ),
+    # a smaller pool would suit the server and no longer the app: 19 - 15 = 4 for 5 processes
+    (
+        {"pooler_mode": "session", "pooler_pool_size": 20, "max_connections": 19},
+        "the pooler opens up to 20 connections, the server leaves 4 ",
+        ["raise max_connections to 35"],
+    ),
+    # neither side fits: with a reserve of 80 both do
+    (
+        {"reserve": 195},
+        "the pooler opens up to 15 connections, the server leaves 0 ",
+        ["lower reserve to 80"],
+    ),
+    # 201 processes for 188 clients, 10 connections for a pool of 15
+    (
+        {"workers": 200, "max_connections": 25},
+        "the pooler opens up to 15 connections, the server leaves 10 ",
+        ["use at most 188 processes and lower pooler_pool_size to 10"],
+    ),
+    (
+        {"workers": 512, "instances": 100, "max_connections": 12},
+        "the pooler opens up to 15 connections, the server leaves 0 ",
+        ["use fewer processes, lower reserve and raise the limits of pooler and server"],
+    ),
+]
+
+
 def numbers(evaluation: Evaluation) -> tuple[int, ...]:
     plan = document(evaluation)
     names = ("capacity", "processes", "connections_per_process", "planned_total", "headroom")
@@ -206,6 +300,40 @@ def test_each_side_of_a_pooler_can_be_too_small() -> None:
     assert server.values["remedies"] == ["lower reserve to 9", "raise max_connections to 16"]
     assert "the pooler needs at least 1 connection, the server leaves 0 (15 - 3 " in server.values["misfit"]
     assert [side.title for side in sides(server)] == ["15 connections of the server"]
+
+
+@pytest.mark.parametrize(("answers", "expected", "pooler"), MANAGED)
+def test_a_pooler_that_is_there_is_planned_with_the_numbers_answered(
+    answers: dict[str, Any], expected: tuple[int, ...], pooler: dict[str, Any]
+) -> None:
+    evaluation = evaluate({"pooler": "managed", **answers})
+    assert evaluation.fits
+    assert numbers(evaluation) == expected
+    assert pooler.items() <= document(evaluation)["pooler"].items()
+    app, server = sides(evaluation)
+    assert sum(part.connections for part in app.parts) == evaluation.values["limit"]
+    assert sum(part.connections for part in server.parts) == evaluation.values["server_limit"]
+    assert app.title == f"{evaluation.values['limit']} connections of the managed pooler"
+
+
+@pytest.mark.parametrize(("answers", "message", "remedies"), MANAGED_MISFITS)
+def test_each_side_of_a_pooler_that_is_there_can_be_too_small(
+    answers: dict[str, Any], message: str, remedies: list[str]
+) -> None:
+    evaluation = evaluate({"pooler": "managed", **answers})
+    assert message in evaluation.values["misfit"]
+    assert evaluation.values["remedies"] == remedies
+    (side,) = sides(evaluation)
+    assert side.parts[-1].name == "missing"
+    assert side.parts[-1].connections > 0
+
+
+def test_what_is_answered_of_a_pooler_counts_only_where_one_is_there() -> None:
+    unused = {"pooler_max_clients": 10, "pooler_pool_size": 1, "pooler_mode": "session"}
+    for pooler in ("none", "pgbouncer", "rds-proxy"):
+        evaluation = evaluate({"pooler": pooler, **unused})
+        assert numbers(evaluation) == numbers(evaluate({"pooler": pooler}))
+        assert not set(unused) & set(evaluation.answers)
 
 
 @pytest.mark.parametrize(

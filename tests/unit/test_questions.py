@@ -92,6 +92,7 @@ def test_a_yes_or_no_is_nothing_else(value: Any) -> None:
     [
         *(("database", "postgres", "postgresql"), ("database", "SQLITE", "sqlite"), ("database", "mongo", "mongodb")),
         *(("style", "sqlalchmy", "sqlalchemy"), ("driver", "psycopg2", "psycopg")),
+        *(("pooler", "pgbounce", "pgbouncer"), ("pooler_mode", "sessions", "session")),
         ("deployment", "docker-compose", "compose"),
     ],
 )
@@ -138,6 +139,8 @@ def test_a_hidden_question_is_not_stored_but_its_answer_is_still_checked() -> No
         evaluate({"database": "sqlite", "deployment": "kubernetes", "surge": 1})
     with pytest.raises(InvalidAnswer, match="PgBouncer cannot be used with MySQL"):
         evaluate({"database": "mysql", "pooler": "pgbouncer"})
+    with pytest.raises(InvalidAnswer, match="pooler_max_clients is a whole number from 10 to 100000, not 0"):
+        evaluate({"pooler_max_clients": 0})
     with pytest.raises(InvalidAnswer, match="SQLite has no read replicas"):
         evaluate({"database": "sqlite", "read_replica": True})
 
@@ -198,7 +201,7 @@ def test_this_version_offers_the_adapters_of_the_catalog_on_the_deployments_that
 def test_every_option_is_offered_beside_every_layer_that_it_can_serve() -> None:
     options = {tuple(row[key] for key in ("database", "pooler", "read_replica", "cache")) for row in combinations()}
     poolers = {
-        "postgresql": ("none", "pgbouncer", "rds-proxy"),
+        "postgresql": ("none", "pgbouncer", "rds-proxy", "managed"),
         "mysql": ("none", "rds-proxy"),
         "mongodb": ("none",),
         "sqlite": ("none",),
@@ -210,6 +213,43 @@ def test_every_option_is_offered_beside_every_layer_that_it_can_serve() -> None:
         for replica in ((False,) if database == "sqlite" else (False, True))
         for cache in ("none", "redis")
     }
+
+
+def test_a_managed_pooler_is_refused_where_none_can_stand_in_front() -> None:
+    for answers, reason in [
+        ({"database": "mysql"}, "A managed pooler cannot be used with MySQL: that was never tried."),
+        ({"database": "mysql", "deployment": "compose"}, "A managed pooler cannot be used with MySQL"),
+        ({"database": "mongodb"}, "A managed pooler cannot be used with MongoDB"),
+        ({"database": "sqlite"}, "A managed pooler cannot be used with SQLite"),
+        ({"deployment": "compose"}, "A managed pooler cannot be used with Docker Compose: it runs the server itself"),
+    ]:
+        with pytest.raises(InvalidAnswer, match=reason):
+            evaluate({**answers, "pooler": "managed"})
+    told = {tuple(answers.items()) for answers, _ in refused() if answers.get("pooler") == "managed"}
+    pooler = ("pooler", "managed")
+    assert told == {
+        *((("database", database), pooler) for database in ("mysql", "mongodb", "sqlite")),
+        (("database", "postgresql"), ("deployment", "compose"), pooler),
+    }
+
+
+def test_a_question_that_is_asked_beside_some_answers_only_multiplies_no_combinations() -> None:
+    assert not [row for row in combinations() if "pooler_mode" in row]
+    managed = [row for row in combinations() if row["pooler"] == "managed"]
+    assert len(managed) == len({tuple(row.items()) for row in managed})
+    assert {evaluate(row).answers["pooler_mode"] for row in managed} == {"transaction"}
+
+
+def test_the_answers_that_leave_one_choice_are_named_and_no_others() -> None:
+    for key, answers, named in [
+        ("pooler", {"database": "sqlite", "deployment": "kubernetes"}, ["database"]),
+        ("pooler", {"database": "mysql", "deployment": "compose"}, ["database"]),
+        ("pooler", {"deployment": "compose"}, ["database", "deployment"]),
+        ("driver", {"database": "sqlite", "style": "raw"}, ["database"]),
+        ("driver", {"database": "postgresql", "style": "databases"}, ["database", "style"]),
+        ("cache", {}, []),
+    ]:
+        assert questions.deciding(key, evaluate(answers)) == named
 
 
 def test_no_password_reaches_the_terminal() -> None:

@@ -56,6 +56,8 @@ def test_styles_and_deployments(
         ({"style": "raw"}, {"driver": "psycopg"}),
         ({"cache": "redis", "read_replica": True}, {"cache": "none", "read_replica": False, "pooler": "pgbouncer"}),
         ({"database": "postgresql", "pooler": "pgbouncer", "read_replica": True}, {"database": "sqlite"}),
+        ({"pooler": "pgbouncer"}, {"pooler": "managed", "pooler_mode": "session", "pooler_pool_size": 60}),
+        ({"pooler": "managed", "pooler_max_clients": 90, "deployment": "kubernetes"}, {"pooler": "none"}),
         ({"database": "sqlite"}, {"database": "mongodb"}),
         ({"database": "mongodb", "style": "beanie"}, {"database": "mysql"}),
     ],
