@@ -83,9 +83,14 @@ SQLITE = {"database": "sqlite", "style": "sqlalchemy"}
 
 
 def test_refused_choices_are_shown_with_their_reason_and_cannot_be_chosen(terminal: Open) -> None:
-    screen = terminal("shop", "--project-name", "shop", "--database", "sqlite", "--style", "sqlalchemy")
-    screen.see("Name of the project: shop (as given)")
-    screen.asked("Deployment target", "- AWS Lambda SQLite cannot be used on AWS Lambda: its file cannot be shared")
+    given = ("shop", "--project-name", "shop", "--database", "sqlite", "--style", "sqlalchemy")
+    wide = terminal(*given, columns=200)
+    wide.asked("Deployment target", "- AWS Lambda SQLite cannot be used on AWS Lambda: its file cannot be shared")
+    screen = terminal(*given)
+    screen.see(
+        "Name of the project: shop (as given)", "- SQLite cannot be used on AWS Lambda: its file cannot be shared"
+    )
+    screen.asked("Deployment target", "- AWS Lambda - Cloud Run")  # the reasons above, where the list would be cut
     valid = [choice for choice in choices("deployment", SQLITE) if not choice.refusal]
     screen.type(*[DOWN] * len(valid), ENTER)  # past the valid ones, to the first again
     screen.asked("Workers")
