@@ -60,7 +60,7 @@ def evaluate_stored(stored: Mapping[str, Any], template: Path) -> Evaluation:
 
 
 def rendered(text: str, evaluation: Evaluation, template: Path) -> str:
-    """A text of a template's files or their names, with the values of the answers."""
+    """A name of a template's files, or any other text of it, with the values of the answers."""
     return _questionnaire(template).rendered(text, evaluation.values)
 
 

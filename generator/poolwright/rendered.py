@@ -114,10 +114,10 @@ def _is_cache(name: str) -> bool:
 def _rendered(path: str, evaluation: Evaluation, template: Path) -> str | None:
     """The text of a file whose name the answers do not change; None where the template has none such."""
     file = template / FOLDER / path
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    source = file.with_name(file.name + SUFFIX)
-    return rendered(source.read_text(encoding="utf-8"), evaluation, template) if source.is_file() else None
+    for source in (file, file.with_name(file.name + SUFFIX)):
+        if source.is_file():
+            return content(source, evaluation, template, {}).decode()
+    return None
 
 
 def _numbers(text: str) -> dict[str, str]:

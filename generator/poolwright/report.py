@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -106,9 +106,7 @@ def print_servers(servers: Sequence[ManagedServer]) -> None:
         out.print(Text(f"{date}, {source}", style="dim"), soft_wrap=True)
         if note:
             out.print(Text(textwrap.fill(note, width)))
-        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        for justify in ("left", "right", "left"):
-            table.add_column(justify=justify, overflow="fold")
+        table = _listing("left", "right", "left")
         rows = list(sizes)
         for server in rows:
             kept = f"{server.server_reserve} kept by the server" if server.server_reserve else ""
@@ -119,6 +117,14 @@ def print_servers(servers: Sequence[ManagedServer]) -> None:
     out.print(Text(textwrap.fill(ADVICE, width, break_on_hyphens=False)))
 
 
+def _listing(*columns: Literal["left", "right"]) -> Table:
+    """Rows without a frame or a head, with each column on its side."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for justify in columns:
+        table.add_column(justify=justify, overflow="fold")
+    return table
+
+
 def _print_poolers(servers: Sequence[ManagedServer], out: Console) -> None:
     poolers = [(server.name, server.pooler) for server in servers if server.pooler is not None]
     if not poolers:
@@ -126,9 +132,7 @@ def _print_poolers(servers: Sequence[ManagedServer], out: Console) -> None:
     first = poolers[0][1]
     out.print(Text(f"  --pooler managed: {first.label}, {' or '.join(first.modes)} mode"))
     out.print(Text(f"  {first.date}, {first.source}", style="dim"), soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for justify in ("left", "right", "right"):
-        table.add_column(justify=justify, overflow="fold")
+    table = _listing("left", "right", "right")
     for name, pooler in poolers:
         clients, size = f"{pooler.max_clients} clients", f"{pooler.pool_size} to the server"
         table.add_row(Text(f"  {name}"), Text(clients), Text(size))

@@ -11,19 +11,14 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project
 from tests.bicep import BicepError, read
-from tests.render.artifacts import complaints, spoil
+from tests.render.artifacts import complaints, project_of, readme, spoil, with_options
 from tests.render.azure_faults import PARAMETERS, bicep_faults
-from tests.render.conftest import COMBINATIONS
 
 pytestmark = pytest.mark.xdist_group("render")
 
 AZURE = {"deployment": "azure"}
-# deploy/ does not depend on style and driver: a project for each database, and one for each pooler with all options.
-RENDERED = {
-    name: answers for name, answers in COMBINATIONS.items() if answers["deployment"] == "azure" and "pooler-" in name
-}
+RENDERED = with_options("azure")
 OTHERS: dict[str, dict[str, Any]] = {
     "plain": AZURE,
     "workers": {**AZURE, "workers": 3, "instances": 2},
@@ -42,17 +37,11 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("azure")
 
     def build(name: str) -> tuple[Path, dict[str, Any]]:
-        project = root / name if name in OTHERS else projects[name]
+        project = project_of(name, OTHERS, projects, root)
         given = {"project_name": "shop", **OTHERS[name]} if name in OTHERS else RENDERED[name]
-        if not project.exists():
-            render_project(given, project)
         return project, evaluate(given).values
 
     return build
-
-
-def readme(project: Path) -> str:
-    return (project / "deploy/README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -12,20 +12,14 @@ import pytest
 import yaml
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project
+from tests.render.artifacts import project_of, readme, with_options
 from tests.render.cloudrun_faults import KILLED_AFTER_SECONDS, PLACEHOLDERS, job_faults, service_faults
-from tests.render.conftest import COMBINATIONS
 from tests.render.manifests import Manifest, read
 
 pytestmark = pytest.mark.xdist_group("render")
 
 CLOUD_RUN = {"deployment": "cloudrun"}
-# deploy/ does not depend on style and driver: a project for each database, and one for each pooler with all options.
-RENDERED = {
-    name: answers
-    for name, answers in COMBINATIONS.items()
-    if answers["deployment"] == "cloudrun" and name.startswith("pooler-")
-}
+RENDERED = with_options("cloudrun")
 OTHERS: dict[str, dict[str, Any]] = {
     "plain": CLOUD_RUN,
     "workers": {**CLOUD_RUN, "workers": 3, "instances": 2},
@@ -42,18 +36,12 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("cloudrun")
 
     def build(name: str) -> tuple[Path, Manifest, Manifest]:
-        project = root / name if name in OTHERS else projects[name]
-        if not project.exists():
-            render_project({"project_name": "shop", **OTHERS[name]}, project)
+        project = project_of(name, OTHERS, projects, root)
         (service,) = read(project / "deploy/service.yaml")
         (job,) = read(project / "deploy/migrate-job.yaml")
         return project, service, job
 
     return build
-
-
-def readme(project: Path) -> str:
-    return (project / "deploy/README.md").read_text(encoding="utf-8")
 
 
 def secrets_made(project: Path) -> set[str]:

@@ -9,21 +9,15 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project
 from tests import cloudformation
-from tests.render.conftest import COMBINATIONS
+from tests.render.artifacts import project_of, readme, with_options
 from tests.render.ecs_faults import containers, template_faults, variables
 from tests.render.lambda_faults import proxy_faults
 
 pytestmark = pytest.mark.xdist_group("render")
 
 ECS = {"deployment": "ecs"}
-# deploy/ does not depend on style and driver: a project for each database and pooler with all options.
-RENDERED = {
-    name: answers
-    for name, answers in COMBINATIONS.items()
-    if answers["deployment"] == "ecs" and name.startswith("pooler-")
-}
+RENDERED = with_options("ecs")
 OTHERS: dict[str, dict[str, Any]] = {
     "plain": ECS,
     "workers": {**ECS, "workers": 3, "instances": 2},
@@ -44,16 +38,10 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("ecs")
 
     def build(name: str) -> tuple[Path, Template]:
-        project = root / name if name in OTHERS else projects[name]
-        if not project.exists():
-            render_project({"project_name": "shop", **OTHERS[name]}, project)
+        project = project_of(name, OTHERS, projects, root)
         return project, cloudformation.read(project / "deploy/template.yaml")
 
     return build
-
-
-def readme(project: Path) -> str:
-    return (project / "deploy/README.md").read_text(encoding="utf-8")
 
 
 def test_every_template_passes_the_linter(built: Built) -> None:

@@ -10,19 +10,13 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from tests.render.artifacts import rendered
-from tests.render.conftest import COMBINATIONS
+from tests.render.artifacts import project_of, readme, with_options
 from tests.render.fly_faults import KILL_TIMEOUT_SECONDS, Config, faults, read_config, scale_count
 
 pytestmark = pytest.mark.xdist_group("render")
 
-FLY = {"deployment": "fly"}
-# deploy/ does not depend on style and driver: a project for each database and each pooler, with all options.
-RENDERED = {
-    name: answers
-    for name, answers in COMBINATIONS.items()
-    if answers["deployment"] == "fly" and name.startswith("pooler-")
-}
+FLY = {"deployment": "fly", "project_name": "render-test"}
+RENDERED = with_options("fly")
 OTHERS: dict[str, dict[str, Any]] = {
     "plain": FLY,
     "one": {**FLY, "instances": 1},
@@ -40,10 +34,8 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("fly")
 
     def build(name: str) -> tuple[Config, str]:
-        project = root / name if name in OTHERS else projects[name]
-        if not project.exists():
-            rendered(OTHERS[name], project)
-        return read_config(project), (project / "deploy/README.md").read_text(encoding="utf-8")
+        project = project_of(name, OTHERS, projects, root)
+        return read_config(project), readme(project)
 
     return build
 

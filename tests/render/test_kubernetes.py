@@ -9,20 +9,14 @@ from typing import Any
 import pytest
 
 from poolwright.questions import evaluate
-from poolwright.render import render_project
-from tests.render.conftest import COMBINATIONS
+from tests.render.artifacts import project_of, readme, with_options
 from tests.render.kubernetes_faults import WORKLOADS, Secrets, app_of, faults, of_kind, pod_of
 from tests.render.manifests import Manifest, containers, kustomize, schema_faults
 
 pytestmark = pytest.mark.xdist_group("render")
 
 KUBERNETES = {"deployment": "kubernetes"}
-# deploy/ does not depend on style and driver: a project for each database, and one for each pooler with all options.
-RENDERED = {
-    name: answers
-    for name, answers in COMBINATIONS.items()
-    if answers["deployment"] == "kubernetes" and name.startswith("pooler-")
-}
+RENDERED = with_options("kubernetes")
 OTHERS: dict[str, dict[str, Any]] = {
     "plain": KUBERNETES,
     "workers": {**KUBERNETES, "workers": 3, "surge": 3},
@@ -42,9 +36,7 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
 
     def build(name: str) -> tuple[Path, list[Manifest]]:
         if name not in known:
-            project = root / name if name in OTHERS else projects[name]
-            if name in OTHERS:
-                render_project({"project_name": "shop", **OTHERS[name]}, project)
+            project = project_of(name, OTHERS, projects, root)
             known[name] = project, kustomize(project / "deploy/overlays/production")
         project, manifests = known[name]
         return project, copy.deepcopy(manifests)
@@ -54,7 +46,7 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
 
 def secrets_made(project: Path) -> Secrets:
     """The Secrets that deploy/README.md makes, with their keys."""
-    text = (project / "deploy/README.md").read_text(encoding="utf-8")
+    text = readme(project)
     commands = re.findall(r"create secret generic (\S+)((?: --from-file=\S+)+)", text)
     return {name: set(re.findall(r"--from-file=deploy/secrets/(\S+)", files)) for name, files in commands}
 
@@ -79,7 +71,7 @@ def test_the_overlay_adds_namespace_registry_and_version(case: str, built: Built
     base = kustomize(project / "deploy/base")
     assert [fault for manifest in base for fault in schema_faults(manifest)] == []
     (namespace,) = {manifest["metadata"].pop("namespace") for manifest in manifests}
-    assert f"create namespace {namespace}\n" in (project / "deploy/README.md").read_text(encoding="utf-8")
+    assert f"create namespace {namespace}\n" in readme(project)
     for workload in of_kind(manifests, *WORKLOADS):
         for container in containers(pod_of(workload)):
             container["image"] = container["image"].removeprefix("registry.example.com/").removesuffix(":1")
@@ -131,7 +123,7 @@ def test_workers_share_their_metrics_in_a_place_that_can_be_written(built: Built
 def test_the_migration_comes_before_the_app(built: Built) -> None:
     """README applies all but the app, waits for the Job, and then applies the app."""
     project, manifests = built("plain")
-    commands = re.findall(r"^    (kubectl .*)$", (project / "deploy/README.md").read_text(encoding="utf-8"), re.M)
+    commands = re.findall(r"^    (kubectl .*)$", readme(project), re.M)
     verbs = [re.sub(r"kubectl (--namespace \S+ )?(\S+).*", r"\2", command) for command in commands]
     assert verbs == ["create", "create", "delete", "apply", "wait", "apply", "rollout"]
     (selector,) = re.findall(r"--selector '(\S+)!=(\S+)'", commands[3])
@@ -146,7 +138,7 @@ def test_the_migration_comes_before_the_app(built: Built) -> None:
 def test_the_readme_has_the_numbers(case: str, built: Built) -> None:
     project, _ = built(case)
     values = evaluate(CASES[case]).values
-    text = (project / "deploy/README.md").read_text(encoding="utf-8")
+    text = readme(project)
     each, total = values["connections_per_process"], values["planned_total"]
     assert re.search(rf"{values['processes']} process(es)? x {each} connections = {total} of the ", text)
     assert f"of the {values['capacity']} that are left" in text

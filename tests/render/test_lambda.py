@@ -11,6 +11,7 @@ import pytest
 from poolwright.questions import combinations, evaluate
 from poolwright.render import render_project
 from tests.cloudformation import lint
+from tests.render.artifacts import readme
 from tests.render.lambda_faults import proxy_faults, template_faults
 
 pytestmark = pytest.mark.xdist_group("render-lambda")
@@ -143,9 +144,7 @@ def test_the_package_has_the_authorities_of_all_that_it_connects_to(
 ) -> None:
     """RDS Proxy for the app, and the instance, whose certificate another authority signed, for the migration."""
     for project, values in projects.values():
-        (command,) = re.findall(
-            r"^    curl --fail (.*) > deploy/database-ca.pem$", (project / "deploy/README.md").read_text("utf-8"), re.M
-        )
+        (command,) = re.findall(r"^    curl --fail (.*) > deploy/database-ca.pem$", readme(project), re.M)
         authorities = {url.split("/")[2] for url in command.split()}
         rds, proxy = "truststore.pki.rds.amazonaws.com", "www.amazontrust.com"
         assert authorities == ({rds, proxy} if values["pooler"] == "rds-proxy" else {rds})

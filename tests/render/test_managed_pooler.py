@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from poolwright import catalog, questions
+from tests.render.artifacts import readme
 from tests.render.conftest import COMBINATIONS
 
 pytestmark = pytest.mark.xdist_group("render")
@@ -51,8 +52,8 @@ def test_nothing_is_deployed_that_is_not_without_a_pooler(name: str, projects: M
 
 @pytest.mark.parametrize("name", MANAGED)
 def test_the_readmes_say_which_url_names_what(name: str, projects: Mapping[str, Path]) -> None:
-    readme = (projects[name] / "README.md").read_text(encoding="utf-8")
-    section = readme.split("## Behind the managed pooler\n")[1].split("\n## ")[0]
+    text = (projects[name] / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Behind the managed pooler\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (\w+_URL) \| (.*?)[;:,]", section, re.MULTILINE)
     assert dict(rows) == {
         "DATABASE_URL": "the pooled endpoint",
@@ -62,7 +63,7 @@ def test_the_readmes_say_which_url_names_what(name: str, projects: Mapping[str, 
     assert "200 clients, 15 connections to the server, transaction mode" in section
     assert "`deploy/roles.sql` runs at the direct endpoint, too" in section
     assert "one user's on one database" in section
-    deploying = (projects[name] / "deploy/README.md").read_text(encoding="utf-8")
+    deploying = readme(projects[name])
     urls = re.findall(r"postgresql://(\w+):PASSWORD@([A-Z]+)", deploying)
     assert urls in ([], [("app", "POOLER"), ("app_migrator", "HOST")])
     assert urls or "names the pooler's host and port; that for migrations names the server's own." in deploying

@@ -14,6 +14,7 @@ import yaml
 
 from poolwright.questions import evaluate
 from tests import cloudformation
+from tests.render.artifacts import readme
 
 pytestmark = pytest.mark.xdist_group("render")
 
@@ -106,7 +107,7 @@ def test_the_tree_is_as_expected(project: Path) -> None:
 
 
 def test_the_way_back_is_said(project: Path) -> None:
-    text = (project / "deploy/README.md").read_text(encoding="utf-8")
+    text = readme(project)
     assert "\nBack: " in text
     assert "The schema stays as it is" in text
 

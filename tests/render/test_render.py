@@ -9,19 +9,13 @@ import pytest
 
 from poolwright.errors import InvalidAnswer
 from poolwright.questions import evaluate
-from tests.render.artifacts import rendered
-from tests.render.conftest import COMBINATIONS
+from tests.render.artifacts import project_of, readme, with_options
 from tests.render.render_faults import INSTANCES, SHUTDOWN_SECONDS, Service, faults, read_blueprint, variables
 
 pytestmark = pytest.mark.xdist_group("render")
 
-RENDER = {"deployment": "render"}
-# deploy/ does not depend on style and driver: a project for each database and each pooler, with all options.
-RENDERED = {
-    name: answers
-    for name, answers in COMBINATIONS.items()
-    if answers["deployment"] == "render" and name.startswith("pooler-")
-}
+RENDER = {"deployment": "render", "project_name": "render-test"}
+RENDERED = with_options("render")
 OTHERS: dict[str, dict[str, Any]] = {
     "plain": RENDER,
     "workers": {**RENDER, "workers": 3, "instances": 3},
@@ -38,10 +32,8 @@ def built(projects: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("render")
 
     def build(name: str) -> tuple[dict[str, Any], str]:
-        project = root / name if name in OTHERS else projects[name]
-        if not project.exists():
-            rendered(OTHERS[name], project)
-        return read_blueprint(project), (project / "deploy/README.md").read_text(encoding="utf-8")
+        project = project_of(name, OTHERS, projects, root)
+        return read_blueprint(project), readme(project)
 
     return build
 

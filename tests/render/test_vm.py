@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.render.artifacts import complaints, deployed_by, rendered, spoil
+from tests.render.artifacts import complaints, deployed_by, readme, rendered, spoil
 from tests.servers.nginx import configuration
 from tests.units import read_unit
 
@@ -90,11 +90,11 @@ def number_faults(deploy: Path, values: dict[str, Any]) -> list[str]:
 def name_faults(project: Path, values: dict[str, Any]) -> list[str]:
     """Every file that a unit reads is one that README.md says to make, and every secret arrives."""
     found = []
-    readme = (project / "deploy/README.md").read_text(encoding="utf-8")
+    text = readme(project)
     for file in (project / "deploy").glob("*.service"):
         unit = read_unit(file)
         loaded = dict(credential.split(":") for credential in unit["LoadCredential"])
-        found += [f"{file.name}: {path} is not in README.md" for path in loaded.values() if f"`{path}`" not in readme]
+        found += [f"{file.name}: {path} is not in README.md" for path in loaded.values() if f"`{path}`" not in text]
         environment = dict(pair.split("=", 1) for pair in unit["Environment"])
         given = {name: path for name, path in environment.items() if path.startswith("%d/")}
         found += [f"{file.name}: {path} is not loaded" for path in given.values() if path[3:] not in loaded]
@@ -103,7 +103,7 @@ def name_faults(project: Path, values: dict[str, Any]) -> list[str]:
             wanted = {f"{secret.upper()}_FILE" for secret in values["secrets"]}
         found += [f"{file.name}: {name} is not given" for name in wanted - given.keys()]
         found += [
-            f"{file.name}: {path} is not in README.md" for path in unit["EnvironmentFile"] if path[1:] not in readme
+            f"{file.name}: {path} is not in README.md" for path in unit["EnvironmentFile"] if path[1:] not in text
         ]
     return found
 
