@@ -4,12 +4,14 @@
 by the marks `each_driver` and `each_database` (tests/smoke/conftest.py), the rest by `product` (tests/products.py).
 """
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from tests.fault_table import FaultTable
 from tests.rehearsal.table import RehearsalTable
+from tests.service import Service
 
 # The longest first, so that no processor is idle at the end: the groups of render's and of each layer's tests, then
 # tests of a minute, then those of a moment. `make` keeps pytest-xdist from ordering them by number.
@@ -29,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
     write = bool(config.getoption("--write-tables"))
     config.pluginmanager.register(FaultTable(write=write), "fault table")
     config.pluginmanager.register(RehearsalTable(write=write), "rehearsal table")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what its services told their logs: an answer of 503 or 500 does not say why."""
+    report = yield
+    if report.failed:
+        for service in Service.all_running:
+            report.sections.append((f"end of the log of {service.base_url}", service.process.log()[-4000:]))
+    return report
 
 
 @pytest.fixture(scope="session")

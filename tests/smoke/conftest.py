@@ -16,7 +16,7 @@ from tests.servers import DATABASES, Database, Server
 from tests.service import Service, install, migrate
 from tests.smoke.layers import Layer, all_layers, one_of_each, render
 from tests.smoke.shared import SharedServices
-from tests.smoke.traffic import StartService
+from tests.smoke.traffic import PATIENT, StartService
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -137,8 +137,8 @@ def new_database(project: Path, server: Database) -> str:
 
 @pytest.fixture(scope="session")
 def service(project: Path, server: Database, database: str) -> Iterator[Service]:
-    """With the settings that the project was generated with; shared by the tests of a layer."""
-    running = Service(project, server.url(database))
+    """With the settings that the project was generated with, but patient; shared by the tests of a layer."""
+    running = Service(project, server.url(database), **PATIENT)
     yield running
     running.stop()
     assert "Traceback" not in running.process.log(), running.process.log()[-4000:]

@@ -11,7 +11,7 @@ from tests.servers import PgBouncer, PostgreSQL
 from tests.servers.base import with_user
 from tests.service import Service, migrate
 from tests.smoke.layers import Layer, render
-from tests.smoke.traffic import Json, assert_unavailable, item_fields, new_item, parallel, sold
+from tests.smoke.traffic import PATIENT, Json, assert_unavailable, item_fields, new_item, parallel, sold
 
 pytestmark = [pytest.mark.fault("PgBouncer"), pytest.mark.databases("postgresql")]
 
@@ -38,7 +38,9 @@ def roles_server(pooled_project: Path) -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="module")
 def pgbouncer(pooled_project: Path, roles_server: PostgreSQL) -> Iterator[PgBouncer]:
-    made = PgBouncer(pooled_project / "deploy" / "pgbouncer.ini", roles_server, SERVER_CONNECTIONS)
+    # As patient as the service: a machine that halts for two seconds refuses nobody.
+    settings = {"query_wait_timeout": PATIENT["POOL_TIMEOUT_SECONDS"]}
+    made = PgBouncer(pooled_project / "deploy" / "pgbouncer.ini", roles_server, SERVER_CONNECTIONS, **settings)
     yield made
     made.close()
 
@@ -57,7 +59,7 @@ def pooled_service(
     pooled_project: Path, roles_server: PostgreSQL, pgbouncer: PgBouncer, pooled_database: str
 ) -> Iterator[Service]:
     url = roles_server.url(pooled_database, pgbouncer.port)
-    service = Service(pooled_project, url, POOL_SIZE=APP_CONNECTIONS, MAX_OVERFLOW=0, POOL_MAX_WAITING=500)
+    service = Service(pooled_project, url, POOL_SIZE=APP_CONNECTIONS, MAX_OVERFLOW=0, **PATIENT)
     yield service
     service.stop()
     assert "Traceback" not in service.process.log(), service.process.log()[-4000:]

@@ -8,7 +8,7 @@ import pytest
 from tests.processes import free_port, wait_until
 from tests.servers import PostgreSQL, Server, Standby
 from tests.service import migrate
-from tests.smoke.traffic import StartService, all_items, assert_unavailable, metric, new_item, parallel
+from tests.smoke.traffic import PATIENT, StartService, all_items, assert_unavailable, metric, new_item, parallel
 
 pytestmark = pytest.mark.databases("postgresql", "mysql", "mongodb")
 
@@ -27,7 +27,7 @@ def test_lists_and_revenue_come_from_the_replica(
 ) -> None:
     migrate(project, server.url(other_database))
     urls = {"REPLICA_DATABASE_URL": server.url(other_database)}
-    service = start_service(server.url(new_database), **urls, **SMALL_POOL)
+    service = start_service(server.url(new_database), **urls, **SMALL_POOL, **PATIENT)
     replica = start_service(server.url(other_database))
     with service.client() as client, replica.client() as behind, parallel(service, connections=20) as send:
         item = new_item(client)

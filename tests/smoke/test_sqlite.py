@@ -8,7 +8,7 @@ import pytest
 
 from tests.servers import Database
 from tests.service import environment
-from tests.smoke.traffic import StartService, new_item, parallel, sold
+from tests.smoke.traffic import PATIENT, StartService, new_item, parallel, sold
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -17,7 +17,7 @@ AT_ONCE = 4  # in each process
 TIMES = 5
 WRITES = PROCESSES * AT_ONCE * TIMES
 # Who waits for the lock may: SQLite gives it to anybody, not to the first, and the machine is busy with other tests.
-PATIENCE = {"STATEMENT_TIMEOUT_SECONDS": 50}
+PATIENCE = {**PATIENT, "STATEMENT_TIMEOUT_SECONDS": 50}
 
 # What a route of a generated project's owner may do: with a plain BEGIN it loses updates or finds the database locked.
 READ_THEN_WRITE = f"""

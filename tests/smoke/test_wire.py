@@ -10,7 +10,7 @@ import pytest
 from tests.servers import Database, Server
 from tests.service import Service
 from tests.smoke.layers import Layer
-from tests.smoke.traffic import StartService, item_fields, new_item, parallel
+from tests.smoke.traffic import PATIENT, StartService, item_fields, new_item, parallel
 from tests.wire import Proxy
 
 WARM_UP = 8  # psycopg prepares a statement at its sixth use
@@ -113,7 +113,7 @@ def test_a_connection_is_pinged_only_after_more_than_a_second_of_idleness(
 
 
 def test_requests_start_no_threads(layer: Layer, server: Database, database: str, start_service: StartService) -> None:
-    service = start_service(server.url(database), POOL_SIZE=3, MAX_OVERFLOW=0)
+    service = start_service(server.url(database), POOL_SIZE=3, MAX_OVERFLOW=0, **PATIENT)
     # SQLite has no asynchronous interface, Motor has no network code: one thread for each connection of the pool.
     allowed = 3 if layer.driver in {"aiosqlite", "motor"} else 0
     before = service.threads()
