@@ -12,6 +12,7 @@ import pytest
 from tests.fault_table import FaultTable
 from tests.rehearsal.table import RehearsalTable
 from tests.service import Service
+from tests.temporary import use_memory
 
 # The longest first, so that no processor is idle at the end: the groups of render's and of each layer's tests, then
 # tests of a minute, then those of a moment. `make` keeps pytest-xdist from ordering them by number.
@@ -26,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    use_memory()
     config.addinivalue_line("markers", "fault(name): a result in the table layer x fault (tests/fault_table.py)")
     config.addinivalue_line("markers", "beyond_cover: a part of a product that --all-combinations takes only")
     write = bool(config.getoption("--write-tables"))

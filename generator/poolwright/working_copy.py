@@ -29,7 +29,8 @@ class WorkingCopy:
 
     def __init__(self, project: Path, tree: Path) -> None:
         self.project, self.tree = project, tree
-        committed = git(project, "rev-parse", f"HEAD:{prefix(project)}").strip()
+        self._inside = prefix(project)
+        committed = git(project, "rev-parse", f"HEAD:{self._inside}").strip()
         self.before: dict[str, Blob] = listed(project, committed)
         objects = Path(project, git(project, "rev-parse", "--git-path", "objects").rstrip("\n")).resolve()
         kind = git(project, "rev-parse", "--show-object-format").strip()
@@ -104,9 +105,8 @@ class WorkingCopy:
     def diff(self) -> str:
         """How it differs from the commit, new files included, for `git apply`; the index is another one then."""
         assert self.status is not None
-        inside = prefix(self.project)
         self._git("add", "--all", "--force")
-        shape = ["--no-renames", "--binary", f"--src-prefix=a/{inside}", f"--dst-prefix=b/{inside}"]
+        shape = ["--no-renames", "--binary", f"--src-prefix=a/{self._inside}", f"--dst-prefix=b/{self._inside}"]
         return self._git("diff", "--cached", *shape, self.commit)
 
     def move(self, when_written: Callable[[], None]) -> None:
@@ -166,19 +166,26 @@ class WorkingCopy:
 
         A project that was rendered has the line endings of the template, one that was cloned those that git was told.
         """
-        sample = path if path in self.before else ANSWERS_FILE
-        on_disk = entry(self.project / sample).content
-        as_in_git = on_disk is not None and on_disk == self._content(sample)
-        if as_in_git and (sample == path or self._as_git_does(sample, on_disk or b"") != on_disk):
-            return content
-        return self._as_git_does(path, content)
+        as_in_git = self._as_in_git(path) if path in self.before else self._rendered_where_git_would_convert
+        return content if as_in_git else self._as_git_does(path, content)
+
+    def _as_in_git(self, path: str) -> bool:
+        """Whether the project's file has the bytes of its commit."""
+        on_disk = entry(self.project / path).content
+        return on_disk is not None and on_disk == self._content(path)
+
+    @cached_property
+    def _rendered_where_git_would_convert(self) -> bool:
+        """Whether the answers, which every project has, are as in git where a check-out would make them others."""
+        stored = self._content(ANSWERS_FILE) or b""
+        return self._as_in_git(ANSWERS_FILE) and self._as_git_does(ANSWERS_FILE, stored) != stored
 
     def _as_git_does(self, path: str, content: bytes) -> bytes:
         staged = self.tree / ".git" / "content"
         staged.write_bytes(content)
         (name,) = self._blobs([staged])
         borrowing = environment() | {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.tree / ".git/objects")}
-        attributes = f"--path={prefix(self.project)}{path}"
+        attributes = f"--path={self._inside}{path}"
         return _bytes(git(self.project, "cat-file", "--filters", attributes, name, variables=borrowing))
 
     def _staged(self) -> dict[str, list[str]]:
@@ -193,7 +200,7 @@ class WorkingCopy:
 
         The contents that it names are written into the project's repository.
         """
-        before, after, inside = self._staged_before, self._staged(), prefix(self.project)
+        before, after, inside = self._staged_before, self._staged(), self._inside
         lines = []
         for path in sorted(before.keys() | after.keys()):
             if before.get(path) == after.get(path):
