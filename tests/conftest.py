@@ -4,7 +4,7 @@
 by the marks `each_driver` and `each_database` (tests/smoke/conftest.py), the rest by `product` (tests/products.py).
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tests.fault_table import FaultTable
 from tests.rehearsal.table import RehearsalTable
 from tests.service import Service
-from tests.temporary import use_memory
+from tests.temporary import folder_for_packages, use_memory
 
 # The longest first, so that no processor is idle at the end: the groups of render's and of each layer's tests, then
 # tests of a minute, then those of a moment. `make` keeps pytest-xdist from ordering them by number.
@@ -46,9 +46,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packages() -> Iterator[Path]:
     """Where projects have their virtual environments: one project after the other has the same ones."""
-    return tmp_path_factory.mktemp("packages")
+    with folder_for_packages() as folder:
+        yield folder
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

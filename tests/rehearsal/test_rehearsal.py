@@ -7,7 +7,7 @@ blocked by the server, so that the surge shows.
 import re
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.rehearsal.stage import Instance, Load, terminate, wait_for_all
 from tests.rehearsal.table import Row, record
 from tests.servers import MongoDB, MySQL, PostgreSQL, Server
 from tests.service import install, migrate
+from tests.temporary import folder_for_packages
 from tests.wire import Proxy
 
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
@@ -200,18 +201,19 @@ def server(database: str) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def environment_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, str], None]:
+def environment_of() -> Iterator[Callable[[Path, str], None]]:
     """Gives a project the virtual environment that all projects with its database have."""
     made: dict[str, Path] = {}
+    with ExitStack() as stack:
 
-    def link(project: Path, database: str) -> None:
-        if database not in made:
-            made[database] = tmp_path_factory.mktemp("packages")
-            install(project, made[database])
-        else:
-            (project / ".venv").symlink_to(made[database])
+        def link(project: Path, database: str) -> None:
+            if database not in made:
+                made[database] = stack.enter_context(folder_for_packages())
+                install(project, made[database])
+            else:
+                (project / ".venv").symlink_to(made[database])
 
-    return link
+        yield link
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pytest
 
 from tests.processes import wait_until
 from tests.servers import MongoDB, MySQL, PostgreSQL, Server
-from tests.servers.base import owner_url
+from tests.servers.base import owner_url, with_user
 from tests.service import environment, migrate
 from tests.smoke.layers import Layer
 from tests.smoke.small_pool import POOL_LIMIT, SMALL_POOL
-from tests.smoke.traffic import StartService, item_fields, new_item, parallel
+from tests.smoke.traffic import PATIENT, StartService, item_fields, new_item, parallel
+from tests.wire import Proxy
 
 PASSWORD, OTHER = "p@s:s/w?o#r%d%41", "another+one"
 
@@ -295,3 +296,35 @@ def test_a_password_that_changes_under_load_needs_no_restart(
         assert [write.result().status for write in writes] == [201] * POOL_LIMIT
         log = service.process.log()
         assert "Traceback" not in log, log[-4000:]
+
+
+@pytest.mark.each_driver
+@pytest.mark.databases("postgresql")
+def test_whoever_asks_after_a_new_password_is_not_refused_with_the_old_one(
+    server: Server, database: str, start_service: StartService, tmp_path: Path
+) -> None:
+    """A pool that opens connections for whoever waits may be at it still with what it read before."""
+    user = server.create_user(PASSWORD)
+    file = tmp_path / "database_url"
+    with Proxy(server.port) as proxy:
+
+        def write(password: str) -> None:
+            file.write_text(with_user(server.url(database, port=proxy.port), user, password))
+
+        write(PASSWORD)
+        settings = {**SMALL_POOL, "POOL_SIZE": 1, "MAX_OVERFLOW": POOL_LIMIT - 1, **PATIENT}
+        service = start_service("", DATABASE_URL_FILE=file, **settings)
+        with service.client() as client, parallel(service, connections=POOL_LIMIT) as send:
+            new_item(client)
+            set_password(server, user, OTHER)
+            with server.blocked(database, 1):
+                on_the_open_one = send("POST", "/items", json=item_fields())
+                wait_until(lambda: server.active(database) == 1, 10, "the open connection is used")
+                opened, proxy.delay_seconds = proxy.opened, 0.2
+                before = send("POST", "/items", json=item_fields())
+                # psycopg's pool tries twice.
+                wait_until(lambda: before.done() or proxy.opened == opened + 2, 10, "the last try goes on")
+                write(OTHER)
+                after = send("POST", "/items", json=item_fields())
+                wait_until(lambda: server.active(database) == 2, 10, "a new connection is used")
+            assert [one.result().status for one in (on_the_open_one, before, after)] == [201, 503, 201]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from time import monotonic
 from typing import Any, Self
 
 import psycopg
@@ -24,6 +25,7 @@ class ConnectionPool:
         self._pool_size = settings.pool_size
         self._limit = settings.pool_limit
         self._failure: psycopg.Error | None = None  # of the last connection that was opened
+        self._failed_attempt_began = 0.0
         self._pool = AsyncConnectionPool(
             connection_class=self._noting_failures(),
             kwargs=partial(_connection_options, settings),  # asked for each new connection
@@ -68,7 +70,7 @@ class ConnectionPool:
 
     async def _acquire(self) -> PooledConnection:
         for _ in range(self._limit):
-            connection = await self._pool.getconn()
+            connection = await self._get()
             try:
                 usable = await connection.answers()
             except BaseException:
@@ -78,6 +80,16 @@ class ConnectionPool:
                 return connection
             await finish(self._replace_all(connection))
         raise UnavailableError("the database does not answer")
+
+    async def _get(self) -> PooledConnection:
+        asked = monotonic()
+        try:
+            return await self._pool.getconn()
+        except UnavailableError:
+            if self._failed_attempt_began >= asked:
+                raise
+            # It had begun for another request: meanwhile the server can be back, or the password be a new one.
+            return await self._pool.getconn()
 
     async def _replace_all(self, dead: PooledConnection) -> None:
         await self._pool.putconn(dead)
@@ -89,10 +101,11 @@ class ConnectionPool:
         class Connection(PooledConnection):
             @classmethod
             async def connect(cls, conninfo: str = "", **options: Any) -> Self:
+                began = monotonic()
                 try:
                     opened = await super().connect(conninfo, **options)
                 except psycopg.Error as error:
-                    pool._failure = error
+                    pool._failure, pool._failed_attempt_began = error, began
                     raise
                 pool._failure = None
                 return opened
