@@ -1,4 +1,4 @@
-"""copier at a third of its cost: what it fetches, asks, compiles and parses is kept as long as the process lives.
+"""copier, quicker: what it fetches, asks, compiles and parses is kept as long as the process lives.
 
 An update renders the project three times. Each render fetches the template and checks it out, compiles every template,
 path and default, parses the catalog anew, and asks git for each file whether the project's index has modes of its own.
