@@ -96,8 +96,8 @@ class PostgreSQL(Server):
             "max_connections": self._max_connections,
             "log_error_verbosity": "verbose",
             "shared_buffers": "32MB",
-            "min_wal_size": "32MB",  # of disk
-            "max_wal_size": "64MB",
+            "min_wal_size": "4MB",  # of room: a run has dozens of servers
+            "max_wal_size": "16MB",
             "dynamic_shared_memory_type": "mmap",  # files of its own, which go when it is killed
             "fsync": "off",
             "full_page_writes": "off",
@@ -238,7 +238,7 @@ class Standby(PostgreSQL):
 
 @cache
 def _fresh_data(binaries: Path, user: str | None) -> FreshData:
-    options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
+    options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "--wal-segsize=1"]
     return FreshData("postgresql", lambda target: [str(binaries / "initdb"), *options, f"--pgdata={target}"], user)
 
 
