@@ -3,8 +3,6 @@
 One deployment and layer: the gate in front of the pool, and the model, are the same in all.
 """
 
-import subprocess
-import sys
 from concurrent.futures import wait
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,11 +15,10 @@ from poolwright.load import assess
 from poolwright.load_model import Demand
 from poolwright.questions import evaluate
 from poolwright.render import render_project
-from tests.processes import uv
 from tests.rehearsal.reading import read
 from tests.rehearsal.stage import Instance
 from tests.servers import PostgreSQL
-from tests.service import migrate
+from tests.service import install, migrate
 from tests.smoke.test_waiting import DELAY_SECONDS, TRIES, measured
 from tests.smoke.traffic import parallel
 from tests.wire import Proxy
@@ -38,11 +35,11 @@ def answers_with_a_pool_of(size: int) -> dict[str, Any]:
     return next(row for row in limits if evaluate(row).values["connections_per_process"] == size)
 
 
-def test_the_processes_of_a_deployment_wait_as_its_plan_says(tmp_path: Path) -> None:
+def test_the_processes_of_a_deployment_wait_as_its_plan_says(packages: Path, tmp_path: Path) -> None:
     answers = answers_with_a_pool_of(POOL)
     project = tmp_path / "project"
     render_project(answers, project)
-    subprocess.run([uv(), "sync", "--quiet", "--no-dev", "--python", sys.executable], cwd=project, check=True)
+    install(project, packages / "rehearsal")
     evaluation = evaluate(answers)
     deployment = read("kubernetes", project, evaluation.answers)
     with ExitStack() as stack:

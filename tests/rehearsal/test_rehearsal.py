@@ -7,7 +7,7 @@ blocked by the server, so that the surge shows.
 import re
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from tests.rehearsal.stage import Instance, Load, terminate, wait_for_all
 from tests.rehearsal.table import Row, record
 from tests.servers import MongoDB, MySQL, PostgreSQL, Server
 from tests.service import install, migrate
-from tests.temporary import folder_for_packages
 from tests.wire import Proxy
 
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
@@ -200,22 +199,6 @@ def server(database: str) -> Iterator[Server]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def environment_of() -> Iterator[Callable[[Path, str], None]]:
-    """Gives a project the virtual environment that all projects with its database have."""
-    made: dict[str, Path] = {}
-    with ExitStack() as stack:
-
-        def link(project: Path, database: str) -> None:
-            if database not in made:
-                made[database] = stack.enter_context(folder_for_packages())
-                install(project, made[database])
-            else:
-                (project / ".venv").symlink_to(made[database])
-
-        yield link
-
-
 @pytest.mark.parametrize(
     ("deployment", "database"), [on(*pair) for pair in product(DEPLOYMENTS, SERVERS)], scope="module"
 )
@@ -223,14 +206,14 @@ def test_a_deployment_keeps_to_its_plan(
     deployment: str,
     database: str,
     server: Server,
-    environment_of: Callable[[Path, str], None],
+    packages: Path,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     answers = {"deployment": deployment, "database": database, "max_connections": LIMIT, **DEPLOYMENTS[deployment]}
     project = tmp_path / "project"
     render_project({**answers, "project_name": "rehearsal"}, project)
-    environment_of(project, database)
+    install(project, packages / "rehearsal")
     rehearsal = Rehearsal(project, answers, server)
     try:
         rehearsal.start(rehearsal.deployment.instances)
@@ -262,14 +245,14 @@ def test_a_deployment_keeps_to_its_plan(
 def test_a_plan_that_is_too_big_is_found(
     database: str,
     server: Server,
-    environment_of: Callable[[Path, str], None],
+    packages: Path,
     tmp_path: Path,
 ) -> None:
     """The proof that the figures can be bad: each process may take all of the server's connections."""
     answers = {"deployment": "compose", "database": database, "max_connections": LIMIT, "instances": 1, "workers": 2}
     project = tmp_path / "project"
     render_project({**answers, "project_name": "rehearsal"}, project)
-    environment_of(project, database)
+    install(project, packages / "rehearsal")
     spoil_plan(project / "app/plan.py", LIMIT)
     rehearsal = Rehearsal(project, answers, server, clients=2 * LIMIT)
     try:

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ import pytest
 
 from poolwright.cli import run as run_command_line
 from poolwright.questions import evaluate
-from tests.processes import Process, free_port, uv
+from tests.processes import Process, free_port
 from tests.servers import MongoDB, MySQL, PgBouncer, PostgreSQL, Redis, Server
 from tests.servers.base import migrator_url
 from tests.servers.mongodb import mongod
-from tests.service import environment
+from tests.service import environment, install
 from tests.smoke.layers import Layer, render
 
 PASSWORD = "p@s:s/w?o#r%d%41"
@@ -502,12 +501,10 @@ def test_the_url_is_the_one_that_the_app_would_read(
 
 @pytest.mark.each_database
 @pytest.mark.databases("sqlite")
-def test_redis_has_rows_of_its_own(layer: Layer, server: Any, database: str, tmp_path: Path) -> None:
+def test_redis_has_rows_of_its_own(layer: Layer, server: Any, database: str, packages: Path, tmp_path: Path) -> None:
     project = tmp_path / "cached"
     render(layer, project, cache="redis")
-    sync = [uv(), "sync", "--quiet", "--no-dev", "--python", sys.executable]
-    done = subprocess.run(sync, cwd=project, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    install(project, packages / "cached")
     url = server.url(database)
     assert check(project, url).rows["cache connection"]["verdict"] == "warning"
     redis = Redis()

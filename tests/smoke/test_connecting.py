@@ -18,6 +18,7 @@ from tests.smoke.traffic import PATIENT, StartService, item_fields, new_item, pa
 from tests.wire import Proxy
 
 PASSWORD, OTHER = "p@s:s/w?o#r%d%41", "another+one"
+GROWING_POOL = {"POOL_SIZE": 1, "MAX_OVERFLOW": POOL_LIMIT - 1}
 
 # Settings in, one word a line out: "ok" where the app connects and reads, else the error's class.
 CONNECT = """
@@ -279,8 +280,7 @@ def test_a_password_that_changes_under_load_needs_no_restart(
     user = server.create_user(PASSWORD)
     file = tmp_path / "database_url"
     file.write_text(server.url_as(user, PASSWORD, database) + "\n")
-    settings = {**SMALL_POOL, "POOL_SIZE": 1, "MAX_OVERFLOW": POOL_LIMIT - 1, "POOL_TIMEOUT_SECONDS": 10}
-    service = start_service("", DATABASE_URL_FILE=file, **settings)
+    service = start_service("", DATABASE_URL_FILE=file, **GROWING_POOL, POOL_TIMEOUT_SECONDS=10)
     with service.client() as client, parallel(service, connections=POOL_LIMIT) as send:
         item = new_item(client)
         # On the connection that is open.
@@ -312,8 +312,7 @@ def test_whoever_asks_after_a_new_password_is_not_refused_with_the_old_one(
             file.write_text(with_user(server.url(database, port=proxy.port), user, password))
 
         write(PASSWORD)
-        settings = {**SMALL_POOL, "POOL_SIZE": 1, "MAX_OVERFLOW": POOL_LIMIT - 1, **PATIENT}
-        service = start_service("", DATABASE_URL_FILE=file, **settings)
+        service = start_service("", DATABASE_URL_FILE=file, **GROWING_POOL, **PATIENT)
         with service.client() as client, parallel(service, connections=POOL_LIMIT) as send:
             new_item(client)
             set_password(server, user, OTHER)

@@ -8,11 +8,10 @@ import pytest
 from tests.processes import free_port, wait_until
 from tests.servers import PostgreSQL, Server, Standby
 from tests.service import migrate
+from tests.smoke.small_pool import SMALL_POOL
 from tests.smoke.traffic import PATIENT, StartService, all_items, assert_unavailable, metric, new_item, parallel
 
 pytestmark = pytest.mark.databases("postgresql", "mysql", "mongodb")
-
-SMALL_POOL = {"POOL_SIZE": 2, "MAX_OVERFLOW": 1}
 
 
 @pytest.fixture

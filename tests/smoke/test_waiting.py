@@ -4,8 +4,6 @@ One layer: the gate in front of the pool is the same in all.
 """
 
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
@@ -17,9 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from poolwright.queueing import Queue
-from tests.processes import uv
 from tests.servers import PostgreSQL
-from tests.service import Service, migrate
+from tests.service import Service, install, migrate
 from tests.smoke.layers import Layer, render
 from tests.smoke.traffic import Send, metric, parallel
 from tests.wire import Proxy
@@ -36,12 +33,11 @@ pytestmark = pytest.mark.xdist_group("postgresql-raw-asyncpg")
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(packages: Path, tmp_path: Path) -> Iterator[Service]:
     """A service with a pool of POOL, DELAY_SECONDS from its server."""
     project = tmp_path / "project"
     render(Layer("postgresql", "raw", "asyncpg"), project)
-    sync = [uv(), "sync", "--quiet", "--no-dev", "--python", sys.executable]
-    subprocess.run(sync, cwd=project, check=True)
+    install(project, packages / "waiting")
     with PostgreSQL() as server:
         name = server.create_database()
         migrate(project, server.url(name))
