@@ -20,7 +20,7 @@ from tests.wire import Conversation, MySQLCommand
 
 BINARIES = "/usr/sbin:/usr/local/sbin"
 PASSWORD = "secret"
-LOG_SIZE = "16M"
+LOG_SIZE = "4M"
 OWN_CONNECTIONS = 50  # of the tests, beside max_connections
 OWNER_PRIVILEGES = "ALTER, CREATE, DELETE, DROP, INDEX, INSERT, REFERENCES, SELECT, UPDATE"
 

@@ -142,6 +142,9 @@ class PostgreSQL(Server):
     def limit_connections(self, user: str, most: int) -> None:
         self.run(f"ALTER ROLE {user} CONNECTION LIMIT {most}")
 
+    def drop_database(self, name: str) -> None:
+        self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
     def create_database(self) -> str:
         name = f"t{uuid.uuid4().hex}"
         with self._connect("postgres") as connection:

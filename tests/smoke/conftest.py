@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.servers import DATABASES, Database, Server
+from tests.servers import DATABASES, Database, PostgreSQL, Server
 from tests.service import Service, install, migrate
 from tests.smoke.layers import Layer, all_layers, one_of_each, render
 from tests.smoke.shared import SharedServices
@@ -120,19 +120,23 @@ def _server_for(layer: Layer) -> Server:
 
 
 @pytest.fixture(scope="session")
-def database(project: Path, server: Database) -> str:
+def database(project: Path, server: Database) -> Iterator[str]:
     """Migrated; shared by the tests of a layer."""
-    name = server.create_database()
-    migrate(project, server.url(name))
-    return name
+    yield from _migrated(project, server)
 
 
 @pytest.fixture
-def new_database(project: Path, server: Database) -> str:
+def new_database(project: Path, server: Database) -> Iterator[str]:
     """Migrated and empty."""
+    yield from _migrated(project, server)
+
+
+def _migrated(project: Path, server: Database) -> Iterator[str]:
     name = server.create_database()
     migrate(project, server.url(name))
-    return name
+    yield name
+    if isinstance(server, PostgreSQL):  # which takes 8 MB for each
+        server.drop_database(name)
 
 
 @pytest.fixture(scope="session")
